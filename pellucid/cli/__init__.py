@@ -1,1 +1,1 @@
-"""Room cli."""
+"""The command line: every command mirrors one Python function, which its help names."""

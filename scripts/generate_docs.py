@@ -1,0 +1,209 @@
+"""Write the generated parts of README and docs; with ``--check``, only say whether they are up to date.
+
+A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end generated -->``; NAME is a
+function of this file, words after it are its arguments. Numbers come from shipped Findings, never typed.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCK = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- end generated -->)", re.S)
+ROOMS = (
+    "findings",
+    "compute",
+    "cases",
+    "store",
+    "models",
+    "organisms",
+    "dictionaries",
+    "circuits",
+    "library",
+    "audit",
+    "web",
+    "cli",
+)
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    head = [f"| {' | '.join(columns)} |", f"|{'---|' * len(list(columns))}"]
+    body = [f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    return "\n".join([*head, *body])
+
+
+def commands() -> str:
+    """Every command with its help."""
+    import typer
+
+    from pellucid.cli.main import app
+
+    root = typer.main.get_command(app)
+    return "\n".join(describe_commands(root, "pellucid"))
+
+
+def describe_commands(command: Any, path: str) -> Iterator[str]:
+    """A command's section, and those of its subcommands."""
+    if hasattr(command, "commands"):
+        for name, child in command.commands.items():
+            yield from describe_commands(child, f"{path} {name}")
+        return
+    yield f"## `{path}`\n\n{command.help}\n"
+    rows = [option_row(parameter) for parameter in command.params if parameter.name != "help"]
+    if rows:
+        yield table(("option", "meaning", "default"), rows) + "\n"
+
+
+def option_row(parameter: Any) -> tuple[str, str, str]:
+    """One row of a command's options."""
+    names = ", ".join(f"`{name}`" for name in parameter.opts)
+    meaning = getattr(parameter, "help", None) or ""
+    default = "" if parameter.required or parameter.default in (None, False, ()) else f"`{parameter.default}`"
+    return names, meaning, default
+
+
+def kinds() -> str:
+    """Every registered kind of Finding."""
+    import_rooms()
+    from pellucid.findings import kinds as registered
+
+    rows = [
+        (f"`{k.name}`", k.title, k.stance, k.evidence, f"`{k.supports}`" if k.supports else "")
+        for k in sorted(registered(), key=lambda kind: kind.name)
+    ]
+    return table(("kind", "what it says", "stance", "evidence", "supports when"), rows)
+
+
+def import_rooms() -> None:
+    """Import every module of the package, so that every kind is registered."""
+    import pellucid
+
+    for module in pkgutil.walk_packages(pellucid.__path__, "pellucid."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+
+def checks() -> str:
+    """Every numbered message of the product, from its source."""
+    rows: dict[tuple[str, str], tuple[str, str, str]] = {}
+    for path in sorted((ROOT / "pellucid").rglob("*.py")):
+        for code, problem, remedy in messages(ast.parse(path.read_text(encoding="utf-8"))):
+            rows.setdefault((code, problem), (f"`{code}`", problem, remedy))
+    return table(("code", "message", "what to do"), (rows[key] for key in sorted(rows)))
+
+
+def messages(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
+    """The (code, problem, remedy) of each InputError and MissingError made in a module."""
+    for node in ast.walk(tree):
+        named = isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in {
+            "InputError",
+            "MissingError",
+        }
+        if named and len(node.args) == 3 and isinstance(node.args[0], ast.Constant):
+            yield node.args[0].value, wording(node.args[1]), wording(node.args[2])
+
+
+def wording(node: ast.expr) -> str:
+    """A message's text, with `...` where it names what was given."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(v.value if isinstance(v, ast.Constant) else "…" for v in node.values)
+    if isinstance(node, ast.BinOp):
+        return wording(node.left) + wording(node.right)
+    return "…"
+
+
+def settings(module: str, name: str) -> str:
+    """The fields of a frozen config, with the sentence under each."""
+    source = Path(importlib.import_module(module).__file__ or "").read_text(encoding="utf-8")
+    tree = next(n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ClassDef) and n.name == name)
+    rows = []
+    for field, text in zip(tree.body, [*tree.body[1:], None], strict=True):
+        if isinstance(field, ast.AnnAssign):
+            said = (
+                text.value.value
+                if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+                else ""
+            )
+            default = f"`{ast.unparse(field.value)}`" if field.value else ""
+            rows.append(
+                (f"`{ast.unparse(field.target)}`", f"`{ast.unparse(field.annotation)}`", default, said)
+            )
+    return table(("field", "type", "default", "meaning"), rows)
+
+
+def finding(path: str, *measures: str) -> str:
+    """The statement and measures of a shipped Finding."""
+    from pellucid.findings import load
+    from pellucid.findings.numbers import format_interval
+
+    found = load(ROOT / path)
+    rows = [(name, format_interval(found.measures[name])) for name in measures or found.measures]
+    return f"{found.statement} (Finding `{found.id[:12]}`)\n\n" + table(("measure", "value"), rows)
+
+
+def findings(pattern: str) -> str:
+    """One row for each shipped Finding that matches."""
+    from pellucid.findings import load
+
+    rows = [(found.statement, f"`{found.id[:12]}`") for found in map(load, sorted(ROOT.glob(pattern)))]
+    return table(("what we measured", "finding"), rows)
+
+
+def file(path: str, language: str = "") -> str:
+    """A file of the project, quoted."""
+    return f"```{language}\n{(ROOT / path).read_text(encoding='utf-8').strip()}\n```"
+
+
+GENERATORS: dict[str, Callable[..., str]] = {
+    f.__name__: f for f in (commands, kinds, checks, settings, finding, findings, file)
+}
+
+
+def regenerate(text: str) -> str:
+    """``text`` with every generated part made again."""
+
+    def fill(match: re.Match[str]) -> str:
+        name, *arguments = match[2].split()
+        return f"{match[1]}{GENERATORS[name](*arguments).strip()}\n{match[3]}"
+
+    return BLOCK.sub(fill, text)
+
+
+def main(arguments: list[str]) -> int:
+    """Write, or check, every Markdown file."""
+    stale = 0
+    for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]):
+        old = path.read_text(encoding="utf-8")
+        new = regenerate(old)
+        if new == old:
+            continue
+        stale += 1
+        if "--check" in arguments:
+            print(
+                *difflib.unified_diff(
+                    old.splitlines(), new.splitlines(), str(path), "generated", lineterm="", n=0
+                ),
+                sep="\n",
+            )
+        else:
+            path.write_text(new, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+    if stale and "--check" in arguments:
+        print(f"{stale} files are out of date: run make docs")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
