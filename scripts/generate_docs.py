@@ -144,8 +144,9 @@ def settings(module: str, name: str) -> str:
 
 def finding(path: str, *measures: str) -> str:
     """The statement and measures of a shipped Finding."""
-    from pellucid.findings import load
     from pellucid.findings.numbers import format_interval
+
+    from pellucid.findings import load
 
     found = load(ROOT / path)
     rows = [(name, format_interval(found.measures[name])) for name in measures or found.measures]
@@ -160,13 +161,31 @@ def findings(pattern: str) -> str:
     return table(("what we measured", "finding"), rows)
 
 
+def organisms() -> str:
+    """Every organism and what it is."""
+    from pellucid.organisms import describe, names
+
+    return table(("name", "what it is"), ((f"`{name}`", describe(name).summary) for name in names()))
+
+
+def case_checks() -> str:
+    """Every numbered check of a safety case."""
+    from pellucid.cases import CHECKS
+
+    return table(
+        ("code", "level", "fires when", "what to do"),
+        ((f"`{c.code}`", c.level, c.meaning, c.remedy) for c in CHECKS),
+    )
+
+
 def file(path: str, language: str = "") -> str:
     """A file of the project, quoted."""
     return f"```{language}\n{(ROOT / path).read_text(encoding='utf-8').strip()}\n```"
 
 
 GENERATORS: dict[str, Callable[..., str]] = {
-    f.__name__: f for f in (commands, kinds, checks, settings, finding, findings, file)
+    f.__name__: f
+    for f in (commands, kinds, checks, case_checks, settings, organisms, finding, findings, file)
 }
 
 
