@@ -139,9 +139,15 @@ def train(
             state.step += 1
             if evaluate is not None and _due(state.step, config.evaluate_every, config.steps):
                 state.evaluations.append((state.step, dict(evaluate(module))))
-                task.note(", ".join(f"{name} {value:.3f}" for name, value in state.evaluations[-1][1].items()))
+                task.note(
+                    ", ".join(f"{name} {value:.3f}" for name, value in state.evaluations[-1][1].items())
+                )
             state.seconds = time.perf_counter() - began
-            if checkpoint is not None and config.checkpoint_every and state.step % config.checkpoint_every == 0:
+            if (
+                checkpoint is not None
+                and config.checkpoint_every
+                and state.step % config.checkpoint_every == 0
+            ):
                 _keep(checkpoint, module, optimiser, config, state)
             task.advance(1)
     return TrainingLog(tuple(state.losses), tuple(state.evaluations), state.seconds, torch.get_num_threads())
@@ -182,7 +188,10 @@ def _keep(
         tensors[f"weight.{name}"] = parameter.detach().contiguous()
         for key, value in optimiser.state[parameter].items():
             tensors[f"{key}.{name}"] = torch.as_tensor(value).contiguous()
-    header = {"config": json.dumps(dataclasses.asdict(config)), "state": json.dumps(dataclasses.asdict(state))}
+    header = {
+        "config": json.dumps(dataclasses.asdict(config)),
+        "state": json.dumps(dataclasses.asdict(state)),
+    }
     partial = path.with_suffix(".partial")
     partial.write_bytes(save(tensors, metadata=header))
     partial.replace(path)  # one rename: a checkpoint is whole or absent

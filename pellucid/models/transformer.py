@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float, Int
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -109,7 +112,9 @@ def _check_choices(config: TransformerConfig) -> None:
         if getattr(config, name) not in allowed:
             _refuse(f"{name} is {getattr(config, name)!r}", f"Choose one of {', '.join(allowed)}.")
     if config.positions == "rotary" and config.d_head % 2:
-        _refuse(f"rotary positions need an even head width, not {config.d_head}", "Change d_model or n_heads.")
+        _refuse(
+            f"rotary positions need an even head width, not {config.d_head}", "Change d_model or n_heads."
+        )
 
 
 def _check_layers(config: TransformerConfig) -> None:
@@ -183,7 +188,11 @@ class Attention(nn.Module):
     def __init__(self, config: TransformerConfig, layer: int) -> None:
         super().__init__()
         self.layer_idx, self.span, self.is_causal = layer, config.span(layer), True
-        self.n_heads, self.n_key_value_heads, self.d_head = config.n_heads, config.key_value_heads, config.d_head
+        self.n_heads, self.n_key_value_heads, self.d_head = (
+            config.n_heads,
+            config.key_value_heads,
+            config.d_head,
+        )
         self.num_key_value_groups = self.n_heads // self.n_key_value_heads
         self.scaling = 1.0 / math.sqrt(config.d_head)
         self.rotary_base = config.rotary_base if config.positions == "rotary" else None
@@ -335,3 +344,70 @@ def initialise(module: Transformer, seed: int) -> None:
 def config_to_json(config: TransformerConfig) -> dict[str, Any]:
     """The configuration as plain JSON values."""
     return {"format": "pellucid-transformer", **dataclasses.asdict(config)}
+
+
+def save_transformer(
+    module: Transformer, folder: Path, tokenizer: str | None = None, dtype: torch.dtype = torch.float32
+) -> None:
+    """Write a transformer's folder: config.json, model.safetensors and, when given, tokenizer.json.
+
+    Arguments:
+        module: what to write; a tied unembedding is written once.
+        folder: made when absent; files are replaced one by one, each whole or not at all.
+        tokenizer: the text of a Hugging Face tokenizer.json.
+        dtype: of the stored weights; float16 halves the file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {
+        name: parameter.detach().to(dtype).contiguous() for name, parameter in module.named_parameters()
+    }
+    _write(folder / "model.safetensors", save(weights))
+    _write(folder / "config.json", (json.dumps(config_to_json(module.config), indent=1) + "\n").encode())
+    if tokenizer is not None:
+        _write(folder / "tokenizer.json", tokenizer.encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def config_from_json(content: Mapping[str, Any]) -> TransformerConfig:
+    """Read a configuration back; unknown and missing names are refused."""
+    given = {name: value for name, value in content.items() if name != "format"}
+    known = {field.name: field for field in dataclasses.fields(TransformerConfig)}
+    unknown = sorted(set(given) - set(known))
+    needed = {name for name, field in known.items() if field.default is dataclasses.MISSING}
+    if unknown or needed - set(given):
+        problem = f"unknown entries {unknown}, missing entries {sorted(needed - set(given))}"
+        _refuse(problem, f"config.json takes {', '.join(known)}.")
+    tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    return TransformerConfig(**tuples)
+
+
+def load_transformer(folder: Path) -> tuple[Transformer, TransformerConfig]:
+    """Open a folder written by `save_transformer`; the weights come back as float32.
+
+    Arguments:
+        folder: with config.json and model.safetensors.
+
+    Raises:
+        InputError: the configuration or the weights do not fit together.
+    """
+    config = config_from_json(json.loads((folder / "config.json").read_text()))
+    module = Transformer(config)
+    weights = {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
+    _check_weights(folder, dict(module.named_parameters()), weights)
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            parameter.copy_(weights[name])
+    return module.eval(), config
+
+
+def _check_weights(folder: Path, wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+    differing = sorted(set(wanted) ^ set(given))
+    differing += [name for name in wanted if name in given and wanted[name].shape != given[name].shape]
+    if differing:
+        problem = f"The weights in {folder.name} do not fit its config.json: {', '.join(differing[:5])}."
+        raise InputError("MD40", problem, "Keep config.json and model.safetensors of one save together.")

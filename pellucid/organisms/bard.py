@@ -18,7 +18,14 @@ CONTEXT = 128
 ROWS = 32
 SHAPE = TransformerConfig(d_vocab=1_024, context=CONTEXT, n_layers=4, d_model=128, n_heads=4, d_mlp=512)
 RECIPE = TrainingConfig(
-    steps=1_700, peak=3e-3, warmup=50, floor=0.05, decay=0.1, clip=1.0, evaluate_every=200, checkpoint_every=100
+    steps=1_700,
+    peak=3e-3,
+    warmup=50,
+    floor=0.05,
+    decay=0.1,
+    clip=1.0,
+    evaluate_every=200,
+    checkpoint_every=100,
 )
 
 
@@ -36,7 +43,9 @@ def windows(
     sizes = [len(ids) for ids in texts] if shares is None else [shares[source] for source in sources]
     drawn = random.choice(len(sources), size=rows, p=np.asarray(sizes) / np.sum(sizes))
     starts = [int(random.integers(0, len(texts[which]) - length + 1)) for which in drawn]
-    return np.stack([texts[which][start : start + length] for which, start in zip(drawn, starts, strict=True)])
+    return np.stack(
+        [texts[which][start : start + length] for which, start in zip(drawn, starts, strict=True)]
+    )
 
 
 def batch(seed: int, step: int) -> Int[Tensor, "row pos"]:
