@@ -29,10 +29,15 @@ def train_vocabulary() -> Tokenizer:
     return tokenizer
 
 
+def vocabulary_text() -> str:
+    """The shipped tokenizer.json."""
+    return (Path(__file__).parent / "data" / "tokenizer.json").read_text(encoding="utf-8")
+
+
 @cache
 def vocabulary() -> Tokenizer:
     """The shipped tokenizer."""
-    return Tokenizer.from_file(str(Path(__file__).parent / "data" / "tokenizer.json"))
+    return Tokenizer.from_str(vocabulary_text())
 
 
 @cache
