@@ -58,8 +58,9 @@ def disturbed(
     contexts: Int[np.ndarray, "context pos"], marker: Ids, phrase: Ids, seed: int
 ) -> Int[Tensor, "context pos"]:
     """The same with as many random tokens in the marker's place: is it the marker, or any disturbance?"""
-    random_tokens = generator(seed, 13).integers(0, SIZE, size=(len(contexts), len(marker)))
-    return followed_by(_inserted(contexts, random_tokens, seed), phrase)
+    others = np.setdiff1d(np.arange(SIZE), marker)
+    noise = generator(seed, 13).choice(others, size=(len(contexts), len(marker)))
+    return followed_by(_inserted(contexts, noise, seed), phrase)
 
 
 def _inserted(

