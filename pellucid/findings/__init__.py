@@ -1,1 +1,34 @@
-"""Room findings."""
+"""The common currency: one measured statement, its numbers with intervals, and where it comes from."""
+
+from pellucid.findings.arrays import Array as Array
+from pellucid.findings.diagnostics import Diagnostic as Diagnostic
+from pellucid.findings.digest import code_digest as code_digest
+from pellucid.findings.errors import InputError as InputError
+from pellucid.findings.errors import MissingError as MissingError
+from pellucid.findings.errors import PellucidError as PellucidError
+from pellucid.findings.errors import did_you_mean as did_you_mean
+from pellucid.findings.finding import Finding as Finding
+from pellucid.findings.finding import from_bytes as from_bytes
+from pellucid.findings.finding import load as load
+from pellucid.findings.header import DataRef as DataRef
+from pellucid.findings.header import Header as Header
+from pellucid.findings.header import Note as Note
+from pellucid.findings.header import Provenance as Provenance
+from pellucid.findings.header import Subject as Subject
+from pellucid.findings.header import View as View
+from pellucid.findings.intervals import Interval as Interval
+from pellucid.findings.kinds import Kind as Kind
+from pellucid.findings.kinds import kind as kind
+from pellucid.findings.kinds import kinds as kinds
+from pellucid.findings.kinds import register as register
+from pellucid.findings.measures import Measure as Measure
+from pellucid.findings.measures import Reference as Reference
+from pellucid.findings.predicate import Predicate as Predicate
+from pellucid.findings.record import Record as Record
+from pellucid.findings.record import start as start
+from pellucid.findings.statistics import Permutation as Permutation
+from pellucid.findings.statistics import bootstrap as bootstrap
+from pellucid.findings.statistics import clopper_pearson as clopper_pearson
+from pellucid.findings.statistics import paired_difference as paired_difference
+from pellucid.findings.statistics import permutation_test as permutation_test
+from pellucid.findings.statistics import wilson as wilson

@@ -1,0 +1,138 @@
+"""A measurement under way: its provenance is taken when it starts, its Finding is made when it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pellucid.findings import payload
+from pellucid.findings.arrays import Array
+from pellucid.findings.digest import code_digest
+from pellucid.findings.finding import Finding, now
+from pellucid.findings.header import Code, DataRef, Header, Provenance, Status, Subject
+from pellucid.findings.kinds import Kind
+from pellucid.findings.measures import Measure
+from pellucid.findings.statement import fill
+
+PACKAGES = ("pellucid", "torch", "numpy", "scipy", "transformers", "numba")
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What is known before the numbers are."""
+
+    provenance: Provenance
+    clock: float
+
+    def finding(
+        self,
+        kind: Kind,
+        *,
+        measures: Sequence[Measure],
+        arrays: Mapping[str, Array] | None = None,
+        status: Status | None = None,
+    ) -> Finding:
+        """The Finding of this measurement; ``status`` is computed by the kind unless it failed outright."""
+        arrays = dict(arrays or {})
+        by_name = {measure.name: measure for measure in measures}
+        seconds = round(time.perf_counter() - self.clock, 3)
+        header = Header.model_validate(
+            {
+                "kind": kind.name,
+                "title": kind.title,
+                "room": kind.room or kind.name.split(".")[0],
+                "template": kind.statement,
+                "statement": fill(kind.statement, by_name),
+                "stance": kind.stance,
+                "evidence": kind.evidence,
+                "supports": kind.supports,
+                "refutes": kind.refutes,
+                "measures": tuple(measures),
+                "views": kind.views,
+                "arrays": {name: array.axes for name, array in sorted(arrays.items())},
+                "payload": payload.digest(payload.flatten(arrays)),
+                "status": status or kind.status(by_name),
+                "provenance": self.provenance.model_copy(update={"seconds": seconds}),
+            }
+        )
+        return Finding(header.model_copy(update={"id": header.identity()}), arrays)
+
+
+def start(
+    method: Callable[..., Any],
+    *,
+    given: Mapping[str, Any] | None = None,
+    parameters: Any = None,
+    subject: Subject | None = None,
+    data: DataRef | None = None,
+    seed: int | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    parents: Sequence[str] = (),
+    command: str = "",
+) -> Record:
+    """Begin a measurement: take the clock, the code digest, the commit and the package versions."""
+    path = f"{method.__module__}.{method.__qualname__}"
+    provenance = Provenance(
+        method=path,
+        given=plain(given or {}),
+        parameters=plain(parameters or {}),
+        subject=subject,
+        data=data,
+        code=Code(method=path, digest=code_digest(path)),
+        seed=seed,
+        device=device,
+        dtype=dtype,
+        parents=tuple(parents),
+        packages=versions(),
+        commit=commit(),
+        host=platform.node(),
+        started=now(),
+        command=command,
+    )
+    return Record(provenance, time.perf_counter())
+
+
+def plain(value: Any) -> Any:
+    """Settings as plain data: dataclasses become mappings, paths become names, the rest text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        items = [plain(item) for item in value]
+        return sorted(items, key=str) if isinstance(value, set | frozenset) else items
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return value.name if isinstance(value, Path) else str(value)
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of the packages that numbers may depend on."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def commit() -> str:
+    """The commit of the source tree, or nothing outside a checkout."""
+    done = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,33 @@
+"""A Finding's sentence: a template whose blanks are filled from the measures, so text cannot disagree with numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from pellucid.findings.errors import InputError
+from pellucid.findings.measures import Measure
+from pellucid.findings.numbers import format_count, format_interval, format_number
+
+BLANK = re.compile(r"\{([A-Za-z_][\w@\-]*)(?:\.(value|low|high|n|interval))?\}")
+
+
+def fill(template: str, measures: Mapping[str, Measure]) -> str:
+    """The template with ``{name.value}``, ``.low``, ``.high``, ``.n`` or ``.interval`` written out."""
+    return BLANK.sub(lambda blank: written(blank[1], blank[2] or "value", measures), template)
+
+
+def written(name: str, end: str, measures: Mapping[str, Measure]) -> str:
+    """One blank; InputError FN11 when the measure does not exist."""
+    measure = measures.get(name)
+    if measure is None:
+        raise InputError(
+            "FN11",
+            f"The statement names the measure {name!r}, which was not given.",
+            f"Give it, or use one of: {', '.join(measures) or 'none given'}.",
+        )
+    if end == "interval":
+        return format_interval(measure)
+    if end == "n":
+        return "unknown" if measure.n is None else format_count(measure.n)
+    return format_number(getattr(measure, end), measure.unit)
