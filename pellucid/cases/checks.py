@@ -1,0 +1,72 @@
+"""All checks of a case, in stages; each message has a number that stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pellucid.cases.element_checks import check_elements
+from pellucid.cases.evidence import Evidence
+from pellucid.cases.evidence_checks import check_bindings, check_evidence
+from pellucid.cases.graph import Graph
+from pellucid.cases.nodes import Module
+from pellucid.cases.reference_checks import (
+    check_cycles,
+    check_modules,
+    check_reach,
+    check_references,
+    check_roots,
+)
+from pellucid.findings import Diagnostic
+
+
+def diagnose(
+    modules: tuple[Module, ...],
+    graph: Graph,
+    evidence: Evidence | None,
+    *,
+    strict_peer: bool = False,
+    also: frozenset[str] = frozenset(),
+    masked: frozenset[str] = frozenset(),
+) -> list[Diagnostic]:
+    """Run every stage of checks that makes sense, in the order of gsn2x.
+
+    Args:
+        modules: the modules of the case.
+        graph: its relations.
+        evidence: what the leaves are read against; None leaves the evidence unchecked.
+        strict_peer: stop after the first stage with an error, report one absent name a list, and run only what
+            gsn2x has, as it does.
+        also: optional checks to run (V08, V11).
+        masked: names of modules whose references are not checked.
+
+    Source: jonasthewolf/gsn2x, documentation of the validation checks (V and C numbers).
+    """
+    stages = _stages(modules, graph, also, masked, strict_peer)
+    if strict_peer:
+        return _until_error(stages)
+    ours = [check_bindings(modules, graph, expected=evidence is not None)]
+    if evidence is not None:
+        ours.append(check_evidence(modules, graph, evidence))
+    return [diagnostic for stage in (*stages, *ours) for diagnostic in stage]
+
+
+def _stages(
+    modules: tuple[Module, ...], graph: Graph, also: frozenset[str], masked: frozenset[str], first_only: bool
+) -> list[Iterator[Diagnostic]]:
+    return [
+        (diagnostic for module in modules for diagnostic in check_elements(module, graph, also)),
+        check_modules(modules),
+        check_references(modules, graph, masked=masked, first_only=first_only),
+        check_roots(modules, graph),
+        check_cycles(modules, graph),
+        check_reach(modules, graph),
+    ]
+
+
+def _until_error(stages: Iterable[Iterator[Diagnostic]]) -> list[Diagnostic]:
+    found: list[Diagnostic] = []
+    for stage in stages:
+        found.extend(stage)
+        if any(diagnostic.level == "error" for diagnostic in found):
+            break
+    return found
