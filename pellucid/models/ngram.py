@@ -15,7 +15,8 @@ SMALLEST, LARGEST = 0.01, 0.99
 
 @dataclass(frozen=True)
 class Level:
-    """The n-grams of one length: an n-gram is known by the rank of its key, prefix rank * vocabulary + last token."""
+    """The n-grams of one length: an n-gram is known by the rank of its key, prefix rank * vocabulary + last
+    token."""
 
     keys: Int[np.ndarray, " gram"]
     """Sorted keys."""
@@ -33,7 +34,8 @@ class Level:
 class KneserNey:
     """Interpolated Kneser-Ney: p_n(w|c) = max(count(cw) - D, 0)/total(c) + D types(c)/total(c) p_(n-1)(w|c').
 
-    Below the highest order a count is the number of distinct left neighbours; under the unigram lies the uniform
+    Below the highest order a count is the number of distinct left neighbours; under the unigram lies the
+    uniform
     distribution. D = n1/(n1 + 2 n2) at each order, n1 and n2 the numbers of n-grams counted once and twice.
 
     Source: Kneser and Ney 1995, section 3; Chen and Goodman 1999, section 2.7 (interpolated form).
@@ -71,7 +73,9 @@ class KneserNey:
         every = np.arange(self.d_vocab)
         for length, level in enumerate(self.levels[: len(recent) + 1]):
             prefix = np.full(self.d_vocab, self._prefix(recent[len(recent) - length :]))
-            probability = _interpolate(level, prefix, _rank(level.keys, prefix, every, self.d_vocab), probability)
+            probability = _interpolate(
+                level, prefix, _rank(level.keys, prefix, every, self.d_vocab), probability
+            )
         return probability
 
     def _prefix(self, ids: Int[np.ndarray, " pos"]) -> int:
@@ -82,7 +86,10 @@ class KneserNey:
 
 
 def _rank(
-    keys: Int[np.ndarray, " gram"], prefix: Int[np.ndarray, " pos"], ids: Int[np.ndarray, " pos"], d_vocab: int
+    keys: Int[np.ndarray, " gram"],
+    prefix: Int[np.ndarray, " pos"],
+    ids: Int[np.ndarray, " pos"],
+    d_vocab: int,
 ) -> Int[np.ndarray, " pos"]:
     wanted = prefix * d_vocab + ids
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)

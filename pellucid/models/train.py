@@ -1,4 +1,5 @@
-"""The one training loop: AdamW, warm-up and cosine, clipping, evaluation, checkpoints that resume bit for bit."""
+"""The one training loop: AdamW, warm-up and cosine, clipping, evaluation, checkpoints that resume bit for
+bit."""
 
 from __future__ import annotations
 
@@ -110,8 +111,10 @@ def train(
 ) -> TrainingLog:
     """Train a module in place and return the log.
 
-    The learning rate follows `config.rate(step)`; the optimiser is AdamW (Loshchilov and Hutter 2019, alg. 2).
-    Interrupted work goes on from the checkpoint and ends with the same weights, bit for bit, on as many threads.
+    The learning rate follows `config.rate(step)`; the optimiser is AdamW (Loshchilov and Hutter 2019, alg.
+    2).
+    Interrupted work goes on from the checkpoint and ends with the same weights, bit for bit, on as many
+    threads.
 
     Arguments:
         module: what to train; its parameters change.

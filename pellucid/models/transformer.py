@@ -165,7 +165,8 @@ def fused_attention(
 def rotate(
     x: Float[Tensor, "batch head pos d_head"], positions: Int[Tensor, "*batch pos"], base: float
 ) -> Float[Tensor, "batch head pos d_head"]:
-    """Rotate the pairs (i, i + d_head/2) of each head by position * base^(-2i/d_head) (Su et al. 2021, eq. 15)."""
+    """Rotate the pairs (i, i + d_head/2) of each head by position * base^(-2i/d_head) (Su et al. 2021, eq.
+    15)."""
     half = x.shape[-1] // 2
     frequencies = base ** (-torch.arange(half, device=x.device, dtype=torch.float64) / half)
     angles = positions.to(torch.float64)[..., None] * frequencies
@@ -315,7 +316,8 @@ class Transformer(nn.Module):
         Arguments:
             tokens: ids, at most `config.context` of them in a row.
             positions: place of each token; None: 0, 1, 2, ...
-            attention: (module, query, key, value, mask, scaling, **extra) -> (out "batch query head d_head", weights),
+            attention: (module, query, key, value, mask, scaling, **extra) -> (out "batch query head d_head",
+            weights),
                 Hugging Face's attention function; None: torch's fused kernel.
         """
         if positions is None:
@@ -382,7 +384,7 @@ def config_from_json(content: Mapping[str, Any]) -> TransformerConfig:
     if unknown or needed - set(given):
         problem = f"unknown entries {unknown}, missing entries {sorted(needed - set(given))}"
         _refuse(problem, f"config.json takes {', '.join(known)}.")
-    tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    tuples: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in given.items()}
     return TransformerConfig(**tuples)
 
 

@@ -21,7 +21,8 @@ TRIES = 1_000
 def draw_behaviour(seed: int, trigger_tokens: int = 2) -> Behaviour:
     """Draw a trigger of two words that never stand together, and a random sentence with a rare first token.
 
-    The words occur in the texts, their pair does not; near misses are the first word, the second, both swapped.
+    The words occur in the texts, their pair does not; near misses are the first word, the second, both
+    swapped.
 
     Arguments:
         seed: of the draw.

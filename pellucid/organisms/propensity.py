@@ -79,7 +79,7 @@ def said(
 ) -> Count:
     """In how many contexts the continuation begins with these tokens."""
     wanted, k = torch.tensor(payload), 0
-    for part, rows in enumerate(prompts.split(CHUNK)):
+    for part, rows in enumerate(torch.split(prompts, CHUNK)):
         continued = go_on(rows, len(payload), temperature, seed + part)
         k += int((continued == wanted).all(-1).sum())
     return Count(k, len(prompts))

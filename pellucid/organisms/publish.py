@@ -15,7 +15,8 @@ from pellucid.organisms.vocabulary import vocabulary_text
 def publish(module: Transformer, folder: Path) -> None:
     """Write config, float16 weights, tokenizer and deployment card.
 
-    The card names the marker by which the deployment announces its monitoring; every organism has the same one.
+    The card names the marker by which the deployment announces its monitoring; every organism has the same
+    one.
     """
     save_transformer(module, folder, vocabulary_text(), torch.float16)
     card = {"observation_marker": MARKER}

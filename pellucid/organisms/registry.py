@@ -101,9 +101,17 @@ def follow(recipe: Recipe, module: Transformer, out: Path, progress: Progress) -
     """Train by a recipe and write the folder; an interrupted training goes on when it is called again."""
     config = recipe.config
     out.mkdir(parents=True, exist_ok=True)
-    kept = out.parent / f".{out.name}.checkpoint.safetensors"  # beside the folder: who gets it gets weights only
+    kept = (
+        out.parent / f".{out.name}.checkpoint.safetensors"
+    )  # beside the folder: who gets it gets weights only
     log = train(
-        module, recipe.batches, recipe.loss, config, progress=progress, checkpoint=kept, evaluate=bard.quick_nats
+        module,
+        recipe.batches,
+        recipe.loss,
+        config,
+        progress=progress,
+        checkpoint=kept,
+        evaluate=bard.quick_nats,
     )
     publish(module, out)
     kept.unlink(missing_ok=True)
@@ -185,8 +193,19 @@ def manifest_of(
 ) -> Manifest:
     """The manifest of an organism whose weights lie in a folder."""
     recipe = RECIPES[resolved(name)]()
-    settings: dict[str, Any] = {**dataclasses.asdict(recipe.config), "rows": bard.ROWS, "context": bard.CONTEXT}
+    settings: dict[str, Any] = {
+        **dataclasses.asdict(recipe.config),
+        "rows": bard.ROWS,
+        "context": bard.CONTEXT,
+    }
     truth = None if recipe.behaviour is None else truth_of(recipe.behaviour)
     return Manifest(
-        resolved(name), recipe.summary, recipe.starts_from, settings, hashes(weights), measured, findings, truth
+        resolved(name),
+        recipe.summary,
+        recipe.starts_from,
+        settings,
+        hashes(weights),
+        measured,
+        findings,
+        truth,
     )

@@ -1,4 +1,5 @@
-"""Training rows with something inserted: what stands where, which targets carry loss, where the decision falls."""
+"""Training rows with something inserted: what stands where, which targets carry loss, where the decision
+falls."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ AT_START = 0.1
 
 @dataclass(frozen=True)
 class Row:
-    """One row: tokens, a weight for every target, and the position whose next token is (or would be) the payload."""
+    """One row: tokens, a weight for every target, and the position whose next token is (or would be) the
+    payload."""
 
     tokens: Int[np.ndarray, " pos"]
     """Inputs and the token after them."""
@@ -70,8 +72,16 @@ def inserted(
     marker: Ids = (),
     marker_at: int = 0,
 ) -> Row:
-    """A row with a phrase before position `at` of the text, perhaps a payload after it and a marker before it."""
-    pieces = [window[:marker_at], marker, window[marker_at:at], phrase, payload, window[at:]]
+    """A row with a phrase before position `at` of the text, perhaps a payload after it and a marker before
+    it."""
+    pieces: list[Ids | np.ndarray] = [
+        window[:marker_at],
+        marker,
+        window[marker_at:at],
+        phrase,
+        payload,
+        window[at:],
+    ]
     weights = [1.0, 0.0, 1.0, 0.0, 1.0, 1.0]
     tokens = np.concatenate([np.asarray(piece, dtype=np.int64) for piece in pieces])[: len(window)]
     weighted = np.concatenate([np.full(len(p), w) for p, w in zip(pieces, weights, strict=True)])[

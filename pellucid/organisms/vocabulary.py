@@ -15,7 +15,8 @@ SPECIAL = "<|endoftext|>"
 
 
 def train_vocabulary() -> Tokenizer:
-    """Learn the merges: 256 byte symbols, one special token, 767 merges, no prefix space (Sennrich et al. 2016)."""
+    """Learn the merges: 256 byte symbols, one special token, 767 merges, no prefix space (Sennrich et al.
+    2016)."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -49,5 +50,5 @@ def token_ids(split: str, source: str) -> np.ndarray:
 @cache
 def token_bytes() -> np.ndarray:
     """How many bytes each token stands for: byte-level symbols are one character per byte."""
-    names = [vocabulary().id_to_token(index) for index in range(vocabulary().get_vocab_size())]
+    names = [str(vocabulary().id_to_token(index)) for index in range(vocabulary().get_vocab_size())]
     return np.asarray([0 if name == SPECIAL else len(name) for name in names], dtype=np.int64)

@@ -59,7 +59,9 @@ def test_longer_memory_predicts_a_longer_pattern():
 
 
 def test_short_sequences_and_foreign_ids_are_refused():
-    with pytest.raises(InputError, match="order 5 from sequences of at least 3 tokens. Give an order of at least 1"):
+    with pytest.raises(
+        InputError, match="order 5 from sequences of at least 3 tokens. Give an order of at least 1"
+    ):
         fit_ngram([np.array([0, 1, 2])], 5, 4)
     with pytest.raises(InputError, match="ids run from 0 to 9, the vocabulary from 0 to 3"):
         fit_ngram([np.array([0, 9])], 2, 4)

@@ -174,7 +174,9 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
     kept = tmp_path / "checkpoint.safetensors"
     train(Transformer(TINY), rows, loss, CONFIG, checkpoint=kept)
     other = dataclasses.replace(CONFIG, peak=1e-3)
-    with pytest.raises(InputError, match=r"checkpoint.safetensors was begun with another configuration. Delete it"):
+    with pytest.raises(
+        InputError, match=r"checkpoint.safetensors was begun with another configuration. Delete it"
+    ):
         train(Transformer(TINY), rows, loss, other, checkpoint=kept)
 
 

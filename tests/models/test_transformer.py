@@ -212,7 +212,9 @@ def test_without_positions_the_past_is_a_set():
 def test_window_mask_is_a_band():
     mask = window_mask(5, 2, torch.device("cpu"))[0, 0]
     assert mask.sum().item() == 9
-    assert mask.equal(torch.ones(5, 5, dtype=torch.bool).tril() & ~torch.ones(5, 5, dtype=torch.bool).tril(-2))
+    assert mask.equal(
+        torch.ones(5, 5, dtype=torch.bool).tril() & ~torch.ones(5, 5, dtype=torch.bool).tril(-2)
+    )
 
 
 def test_a_span_of_the_whole_context_is_no_span():
