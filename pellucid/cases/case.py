@@ -11,12 +11,11 @@ from functools import cached_property
 from pathlib import Path
 
 from pellucid.cases.checks import diagnose
-from pellucid.cases.drawing import draw
+from pellucid.cases.drawing import draw, outline
 from pellucid.cases.evidence import Evidence, Findings, Present
 from pellucid.cases.graph import Graph
 from pellucid.cases.gsn_yaml import dump_module, parse_module
 from pellucid.cases.nodes import Module, Node, NodeKind
-from pellucid.cases.outline import outline
 from pellucid.cases.sensitivity import Sensitivity, knock_outs
 from pellucid.cases.verdict import Verdict, judge, read_leaves
 from pellucid.findings import Diagnostic, InputError, MissingError, Subject, did_you_mean

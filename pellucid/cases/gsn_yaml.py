@@ -268,10 +268,24 @@ def _integer(text: str) -> int | None:
 
 
 _KNOWN = frozenset(
-    "text nodeType supportedBy inContextOf undeveloped challenges defeated defeatedRelation acp classes url "
-    "horizontalIndex rankIncrement charWrap".split()
+    [
+        "text",
+        "nodeType",
+        "supportedBy",
+        "inContextOf",
+        "undeveloped",
+        "challenges",
+        "defeated",
+        "defeatedRelation",
+        "acp",
+        "classes",
+        "url",
+        "horizontalIndex",
+        "rankIncrement",
+        "charWrap",
+    ]
 )
-_MODULE = frozenset("name brief uses extends".split())
+_MODULE = frozenset(["name", "brief", "uses", "extends"])
 
 
 def _module(reading: _Reading, document: _Mapping) -> Module:

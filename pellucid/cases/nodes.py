@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from datetime import date
-from enum import Enum
+from enum import StrEnum
 from typing import Literal
 
 
-class NodeKind(str, Enum):
+class NodeKind(StrEnum):
     """The kinds of element that Goal Structuring Notation, version 3, has in one argument."""
 
     GOAL = "Goal"

@@ -80,7 +80,7 @@ def reasons(graph: Graph, leaves: Leaves) -> tuple[Chain, ...]:
     after = leaves.under(dict.fromkeys(needed, 1), 1)
     chains = (_way(graph, name, _moved(leaves, after, 0)) for name in needed)
     found = (chain for chain in chains if chain)
-    return tuple(sorted(found, key=lambda chain: (len(chain), graph.nodes[chain[-1]].kind in COUNTERS)))
+    return tuple(sorted(found, key=lambda chain: (graph.nodes[chain[-1]].kind in COUNTERS, len(chain))))
 
 
 def _raised(leaves: Leaves, after: Mapping[str, Reading], scenarios: int) -> list[bool]:

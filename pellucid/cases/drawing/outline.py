@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from html import escape
 
-from pellucid.cases.drawing import state_of
+from pellucid.cases.drawing.svg import state_of
 from pellucid.cases.graph import Graph
 from pellucid.cases.nodes import COUNTERS, Node
 from pellucid.cases.verdict import NodeState, Verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
@@ -26,7 +27,7 @@ def crossings(ranks: Sequence[Rank], below: Links) -> int:
         >>> crossings([[0, 1], [2, 3]], {0: [3], 1: [2]})
         1
     """
-    return sum(_between(upper, lower, below) for upper, lower in zip(ranks, ranks[1:], strict=False))
+    return sum(_between(upper, lower, below) for upper, lower in itertools.pairwise(ranks))
 
 
 def _between(upper: Rank, lower: Rank, below: Links) -> int:

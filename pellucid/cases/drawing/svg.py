@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from urllib.parse import urlsplit
 
-from pellucid.cases.boxes import HEAD, LETTERS, SLANT, Box
+from pellucid.cases.drawing.boxes import HEAD, LETTERS, SLANT, Box
+from pellucid.cases.drawing.layout import Layout, arrange
+from pellucid.cases.drawing.lettering import LINE
+from pellucid.cases.drawing.places import Place
+from pellucid.cases.drawing.routes import Point, Route
 from pellucid.cases.graph import Graph
-from pellucid.cases.layout import Layout, Place, Point, Route, arrange
-from pellucid.cases.lettering import LINE
 from pellucid.cases.nodes import BACKGROUND, COUNTERS, Node, NodeKind
 from pellucid.cases.verdict import NodeState, Verdict
 
@@ -179,7 +182,7 @@ def _line(route: Route) -> str:
 
 def _reason(layout: Layout, chains: tuple[tuple[str, ...], ...]) -> Iterator[str]:
     lines = {(route.link.owner, route.link.other): route for route in layout.routes}
-    steps = dict.fromkeys(step for chain in chains for step in zip(chain, chain[1:], strict=False))
+    steps = dict.fromkeys(step for chain in chains for step in itertools.pairwise(chain))
     for step in steps:
         if step in lines:
             yield f'<path class="why" fill="none" d="{_path(lines[step].points)}"/>'
@@ -230,7 +233,7 @@ class _Figure:
         self.state = verdict.states.get(node.id) if verdict else None
         self.css, self.word = state_of(node, self.state)
         self.aged = self.state is not None and self.state.stale and node.kind not in BACKGROUND
-        self.crossed = self.css == "ctx" and bool(self.word) or node.defeated
+        self.crossed = (self.css == "ctx" and bool(self.word)) or node.defeated
         self.on = node.id in on
         self.href = _address(node, link)
 
@@ -253,7 +256,7 @@ class _Figure:
     def now(self) -> str:
         if self.state is None or self.state.now == self.state.value:
             return ""
-        return f"now {dict(T='supports', F='refutes', U='open')[self.state.now]}"
+        return f"now { {'T': 'supports', 'F': 'refutes', 'U': 'open'}[self.state.now] }"
 
     def outline(self) -> str:
         return _OUTLINES[self.place.box.shape](self.place)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pellucid.cases.element_checks import check_elements
-from pellucid.cases.evidence import Evidence
-from pellucid.cases.evidence_checks import check_bindings, check_evidence
-from pellucid.cases.graph import Graph
-from pellucid.cases.nodes import Module
-from pellucid.cases.reference_checks import (
+from pellucid.cases.checks.bindings import check_bindings, check_evidence
+from pellucid.cases.checks.elements import check_elements
+from pellucid.cases.checks.references import (
     check_cycles,
     check_modules,
     check_reach,
     check_references,
     check_roots,
 )
+from pellucid.cases.evidence import Evidence
+from pellucid.cases.graph import Graph
+from pellucid.cases.nodes import Module
 from pellucid.findings import Diagnostic
 
 

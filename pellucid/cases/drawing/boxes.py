@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from pellucid.cases.lettering import LINE, text_width, wrap
+from pellucid.cases.drawing.lettering import LINE, text_width, wrap
 from pellucid.cases.nodes import CITING, COUNTERS, Node, NodeKind
 
 Shape = Literal["rectangle", "parallelogram", "ellipse", "rounded", "clipped"]
