@@ -48,6 +48,7 @@ class Measure(BaseModel):
         reference: Reference | None = None,
     ) -> Measure:
         """A measure from an interval, a bare number, or None when it could not be measured."""
+        ends: dict[str, float | int | None]
         if isinstance(estimate, Interval):
             ends = {"value": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n}
         else:

@@ -1,4 +1,4 @@
-"""How numbers are written, the same on every surface: three significant digits, unit, interval, true minus."""
+"""How numbers are written, the same on every surface: three digits, unit, interval, true minus."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def decode(data: bytes, where: str = "The data") -> tuple[Header, dict[str, Arra
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise damaged(where, type(error).__name__) from None
     header = read_header(metadata.get(METADATA, ""), where)
-    return header, assemble(header, list(tensors), lambda name: tensors[name])
+    return header, assemble(header, list(tensors), tensors.__getitem__)
 
 
 def open_file(path: Path) -> tuple[Header, dict[str, Array]]:
@@ -137,7 +138,7 @@ def open_file(path: Path) -> tuple[Header, dict[str, Array]]:
     except (SafetensorError, OSError) as error:
         raise damaged(f"{str(path)!r}", type(error).__name__) from None
     header = read_header(metadata.get(METADATA, ""), f"{str(path)!r}")
-    return header, assemble(header, names, lambda name: read_tensor(path, name))
+    return header, assemble(header, names, partial(read_tensor, path))
 
 
 def read_tensor(path: Path, name: str) -> Values:
@@ -152,7 +153,7 @@ def read_tensor(path: Path, name: str) -> Values:
 def assemble(header: Header, names: list[str], read: Callable[[str], Values]) -> dict[str, Array]:
     """Lazy arrays from tensor names and a reader."""
     return {
-        name: Array(lambda name=name: read(name), axes, coordinates(name, axes, names, read))
+        name: Array(partial(read, name), axes, coordinates(name, axes, names, read))
         for name, axes in header.arrays.items()
     }
 
@@ -165,7 +166,17 @@ def coordinates(
     for axis in axes:
         key = f"{name}@{axis}"
         if f"{key}@ends" in names:
-            found[axis] = lambda key=key: words(read(f"{key}@bytes"), read(f"{key}@ends"))
+            found[axis] = partial(read_words, key, read)
         elif key in names:
-            found[axis] = lambda key=key: read(key).tolist()
+            found[axis] = partial(read_numbers, key, read)
     return found
+
+
+def read_words(key: str, read: Callable[[str], Values]) -> list[Any]:
+    """Coordinates that are words."""
+    return list(words(read(f"{key}@bytes"), read(f"{key}@ends")))
+
+
+def read_numbers(key: str, read: Callable[[str], Values]) -> list[Any]:
+    """Coordinates that are numbers."""
+    return list(read(key).tolist())

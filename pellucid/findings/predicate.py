@@ -1,7 +1,7 @@
 """Predicates over measures: ``score.high <= 1 and coverage.value >= 1``.
 
-A closed little language: measure ends, numbers, comparisons, and, or, not, parentheses. A measure that is
-absent or has no such number makes a comparison unknown, and unknown is carried by Kleene's three-valued logic.
+A closed little language: measure ends, numbers, comparisons, and, or, not, parentheses. A measure
+that is absent or has no such number makes a comparison unknown; unknown is carried by Kleene's logic.
 """
 
 from __future__ import annotations

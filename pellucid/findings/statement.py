@@ -1,4 +1,4 @@
-"""A Finding's sentence: a template whose blanks are filled from the measures, so text cannot disagree with numbers."""
+"""A Finding's sentence: a template filled from the measures, so text cannot disagree with numbers."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def grouped(clusters: Sequence[Any] | Values) -> list[Values]:
 def clopper_pearson(
     k: int, n: int, *, level: float = 0.95, side: Literal["two", "lower", "upper"] = "two"
 ) -> Interval:
-    """Exact binomial interval: quantiles of Beta(k, n-k+1) and Beta(k+1, n-k); one-sided bounds on request."""
+    """Exact binomial interval: quantiles of Beta(k, n-k+1) and Beta(k+1, n-k), or one bound."""
     from scipy.stats import beta
 
     counted(k, n)
@@ -156,8 +156,8 @@ def paired_difference(
 ) -> Interval:
     """Difference of two rates on the same units, from the discordant pairs.
 
-    With n10 units where only ``a`` holds and n01 where only ``b`` does, the estimate is ``(n10 - n01) / n``; the
-    interval is Tango's score interval, which stays inside [-1, 1] and is proper when a cell is empty.
+    With n10 units where only ``a`` holds and n01 where only ``b`` does, the estimate is ``(n10 - n01) / n``;
+    the interval is Tango's score interval, which stays inside [-1, 1] and is proper when a cell is empty.
     """
     x, y = np.asarray(a, dtype=bool), np.asarray(b, dtype=bool)
     if len(x) != len(y) or not len(x):
@@ -190,7 +190,7 @@ def tango_end(only_a: int, only_b: int, n: int, level: float, side: int) -> floa
 
 
 def tango_score(only_a: int, only_b: int, n: int, delta: float) -> float:
-    """Tango's (1998) score for a true difference ``delta``, with the restricted estimate of the discordant rate."""
+    """Tango's (1998) score at ``delta``, with the restricted estimate of the discordant rate."""
     b = -only_a - only_b + (2 * n - only_a + only_b) * delta
     c = -only_b * delta * (1 - delta)
     rate = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)

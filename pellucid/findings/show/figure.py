@@ -1,0 +1,179 @@
+"""A Finding's picture, drawn by Plotly from the view that its header carries.
+
+One data colour, a grey outline for the second series; state colours are never used for data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pellucid.findings.errors import MissingError
+from pellucid.findings.header import View
+from pellucid.findings.show.table import labels, table
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from pellucid.findings.arrays import Array
+    from pellucid.findings.finding import Finding
+
+ACCENT, GREY, INK, RULE = "#1b4f9c", "#59616a", "#414850", "#b4babf"
+DASHES = ("solid", "dash", "dot", "dashdot")
+SANS = 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif'
+DIVERGING = [[0.0, "#59616a"], [0.5, "#ffffff"], [1.0, ACCENT]]
+SEQUENTIAL = [[0.0, "#ffffff"], [1.0, ACCENT]]
+
+
+def figure(finding: Finding, view: int = 0) -> Figure:
+    """One view as a Plotly figure; MissingError FN50 when the Finding has no such view."""
+    from plotly.graph_objects import Figure
+
+    views = finding.header.views
+    if not 0 <= view < len(views):
+        raise MissingError(
+            "FN50", f"{finding.kind} has {len(views)} views, not number {view}.", "Count views from 0."
+        )
+    spec = views[view]
+    traces = DRAW[spec.form](finding, view)
+    made = Figure(data=traces, layout=layout(spec, finding.arrays[spec.array]))
+    return made
+
+
+def layout(spec: View, array: Array) -> dict[str, Any]:
+    """Fonts, axes and margins, the same for every picture."""
+    matrix = spec.form == "heatmap"
+    axis = {"linecolor": RULE, "gridcolor": "rgba(0,0,0,0)" if matrix else "#dadddf", "zeroline": False}
+    x = spec.x or (array.axes[-1] if array.axes else "")
+    y = spec.y or (array.axes[-2] if matrix and len(array.axes) > 1 else spec.unit)
+    return {
+        "font": {"family": SANS, "size": 13, "color": INK},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 64, "r": 16, "t": 16, "b": 48},
+        "height": 340,
+        "showlegend": array.values.ndim > 1 and not matrix,
+        "legend": {"orientation": "h", "y": 1.08, "x": 0},
+        "xaxis": {**axis, "title": {"text": x}},
+        "yaxis": {**axis, "title": {"text": y}, **({"autorange": "reversed"} if matrix else {})},
+    }
+
+
+def series(array: Array) -> list[tuple[str, np.ndarray[Any, Any]]]:
+    """A vector as one series; a matrix as one for each entry of its first axis, named by its coordinate."""
+    if array.values.ndim < 2:
+        return [("", np.atleast_1d(array.values))]
+    names = labels(array, array.axes[0])
+    return list(zip(names, array.values.reshape(len(names), -1), strict=True))
+
+
+def across(array: Array) -> list[Any]:
+    """The coordinates along the last axis, as numbers where they are numbers."""
+    if not array.axes:
+        return [""]
+    along = array.coords.get(array.axes[-1])
+    return (
+        labels(array, array.axes[-1])
+        if along and isinstance(along[0], str)
+        else along or list(range(array.values.shape[-1]))
+    )
+
+
+def draw_lines(finding: Finding, view: int) -> list[Any]:
+    """Lines: the first in the data colour, others grey and dashed."""
+    from plotly.graph_objects import Scatter
+
+    array = finding.arrays[finding.header.views[view].array]
+    return [
+        Scatter(
+            x=across(array),
+            y=row,
+            name=name,
+            mode="lines+markers" if len(row) <= 60 else "lines",
+            line={"color": GREY if index else ACCENT, "dash": DASHES[index % 4], "width": 2},
+        )
+        for index, (name, row) in enumerate(series(array))
+    ]
+
+
+def draw_bars(finding: Finding, view: int) -> list[Any]:
+    """Bars: the first series filled, others outlined."""
+    from plotly.graph_objects import Bar
+
+    array = finding.arrays[finding.header.views[view].array]
+    fills = (ACCENT, "rgba(0,0,0,0)", "#a9c2e6", GREY)
+    return [
+        Bar(
+            x=across(array),
+            y=row,
+            name=name,
+            marker={"color": fills[index % 4], "line": {"color": GREY if index else ACCENT, "width": 1}},
+        )
+        for index, (name, row) in enumerate(series(array))
+    ]
+
+
+def draw_heatmap(finding: Finding, view: int) -> list[Any]:
+    """A matrix: one hue where all have one sign, grey to blue through white where not."""
+    from plotly.graph_objects import Heatmap
+
+    spec = finding.header.views[view]
+    array = finding.arrays[spec.array]
+    values = array.values.reshape(-1, *array.values.shape[-2:])[0] if array.values.ndim > 2 else array.values
+    signed = bool(np.nanmin(values) < 0) if values.size else False
+    rows = labels(array, array.axes[-2])
+    scale = {"colorscale": DIVERGING, "zmid": 0} if signed else {"colorscale": SEQUENTIAL, "zmin": 0}
+    columns = unique(labels(array, array.axes[-1]))
+    return [Heatmap(z=values, x=columns, y=rows, colorbar={"title": spec.unit, "outlinewidth": 0}, **scale)]
+
+
+def unique(names: list[str]) -> list[str]:
+    """Names made different where tokens repeat, so that no column hides another."""
+    seen: dict[str, int] = {}
+    made = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        made.append(name if seen[name] == 1 else name + "\u200b" * (seen[name] - 1))
+    return made
+
+
+def draw_histogram(finding: Finding, view: int) -> list[Any]:
+    """Counts of values."""
+    from plotly.graph_objects import Histogram
+
+    array = finding.arrays[finding.header.views[view].array]
+    values = array.values.ravel()
+    return [Histogram(x=values[np.isfinite(values)], marker={"color": ACCENT}, nbinsx=40)]
+
+
+def draw_intervals(finding: Finding, view: int) -> list[Any]:
+    """Values with their ends: the last axis holds value, low and high."""
+    from plotly.graph_objects import Scatter
+
+    array = finding.arrays[finding.header.views[view].array]
+    value, low, high = (array.values.reshape(-1, 3)[:, end] for end in range(3))
+    names = labels(array, array.axes[0])
+    ends = {"type": "data", "array": high - value, "arrayminus": value - low, "color": ACCENT}
+    return [Scatter(x=names, y=value, error_y=ends, mode="markers", marker={"color": ACCENT, "size": 9})]
+
+
+def draw_table(finding: Finding, view: int) -> list[Any]:
+    """The table itself, where there is nothing to plot."""
+    from plotly.graph_objects import Table
+
+    columns, rows = table(finding, view, limit=100)
+    cells = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in columns]
+    return [Table(header={"values": columns, "align": "left"}, cells={"values": cells, "align": "left"})]
+
+
+DRAW: dict[str, Callable[[Finding, int], list[Any]]] = {
+    "line": draw_lines,
+    "bar": draw_bars,
+    "heatmap": draw_heatmap,
+    "histogram": draw_histogram,
+    "interval": draw_intervals,
+    "table": draw_table,
+    "text": draw_table,
+}
