@@ -1,7 +1,8 @@
 """Metrics of an answer: one number a prompt from the next-token logits.
 
-Heimersheim and Nanda, "How to use and interpret activation patching" (2024), section 4: logit differences are linear
-in the residual stream under a frozen norm; probabilities saturate; ranks are for final claims; KL has no direction.
+Heimersheim and Nanda, "How to use and interpret activation patching" (2024), section 4: logit differences are
+linear in the residual stream under a frozen norm; probabilities saturate; ranks are for final claims; KL has
+no direction.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def rank(reading: Reading) -> Float[Tensor, "batch"]:
 
 
 def kl(reading: Reading) -> Float[Tensor, "batch"]:
-    """``KL(clean || patched) = sum_v p_clean (log p_clean - log p_patched)`` in nats, summed over the vocabulary."""
+    """``KL(clean || patched) = sum_v p_clean (log p_clean - log p_patched)`` in nats."""
     clean, patched = reading.clean.log_softmax(-1), reading.logits.log_softmax(-1)
     return (clean.exp() * (clean - patched)).sum(-1)
 

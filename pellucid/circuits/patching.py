@@ -1,4 +1,4 @@
-"""Activation patching: overwrite one site at one position with the activation of another run, everywhere in turn."""
+"""Activation patching: overwrite one site at one position with another run's activation, each in turn."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ def patch_sweep(
 ) -> Finding:
     """Measure, for every site and position, how far one overwritten activation carries the answer over.
 
-    Denoising overwrites the corrupt run with clean activations, ``R = (m_patched - m_corrupt) / (m_clean - m_corrupt)``
-    (is it sufficient?); noising the clean run with corrupt ones, ``R = (m_clean - m_patched) / (m_clean - m_corrupt)``
-    (is it necessary?). Ratios are ratios of means over prompts and are never clipped.
+    Denoising overwrites the corrupt run with clean activations, ``R = (m_patched - m_corrupt) / (m_clean -
+    m_corrupt)`` (is it sufficient?); noising the clean run with corrupt ones, ``R = (m_clean - m_patched) /
+    (m_clean - m_corrupt)`` (is it necessary?). Ratios are ratios of means over prompts and are never clipped.
 
     Args:
         model: An opened model.
@@ -95,20 +95,22 @@ def patch_sweep(
         metric: The answer and the metrics it is judged by; all are computed in one sweep.
         sites: Site names, patterns with stars, or tuples of names that are overwritten together.
         direction: ``denoise``, ``noise`` or ``both``.
-        labels: Names of the positions; default: the tokens of the first clean prompt where there is a tokenizer.
+        labels: Names of the positions; default: the tokens of the first clean prompt where there is a
+            tokenizer.
         progress: Where to tell how far the sweep is.
 
     Returns:
-        A Finding ``circuits.patch_sweep`` with ``effect[direction, metric, site, pos]`` (share; NaN where the two
-        runs are too close to divide), ``difference`` (the raw change, always there), ``joint`` and
+        A Finding ``circuits.patch_sweep`` with ``effect[direction, metric, site, pos]`` (share; NaN where the
+        two runs are too close to divide), ``difference`` (the raw change, always there), ``joint`` and
         ``joint_difference`` (all positions of the site at once), ``baseline[run, metric]``.
 
     Raises:
-        InputError: CI04 for prompts of different shapes, CI05 for an unknown direction, CI06 for no sites, CI07 for
-            a site without a position axis, CI08 for an answer of another number of prompts.
+        InputError: CI04 for prompts of different shapes, CI05 for an unknown direction, CI06 for no sites,
+            CI07 for a site without a position axis, CI08 for an answer of another number of prompts.
         MissingError: for a site that the model does not have.
 
-    Example: ``patch_sweep(model, model.tokens("the red"), model.tokens("the old"), Answer((5,)), ["blocks.*.resid_pre"])``.
+    Example: ``patch_sweep(model, model.tokens("the red"), model.tokens("the old"), Answer((5,)),
+        ["blocks.*.resid_pre"])``.
 
     Source: Heimersheim and Nanda (2024), arXiv 2404.15255, sections 2 and 4.
     """
@@ -300,7 +302,7 @@ class overwrite:  # noqa: N801 - used as a function
 
 
 def summary(recoveries: Mapping[str, Recovery]) -> list[Measure]:
-    """The headline: the largest share, how many metrics could not be divided, how well metrics and averages agree."""
+    """The largest share, how many metrics could not be divided, how well metrics and averages agree."""
     shares = np.concatenate([recovery.share[0].ravel() for recovery in recoveries.values()])
     usable = shares[np.isfinite(shares)]
     first = next(iter(recoveries.values()))

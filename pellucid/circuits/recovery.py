@@ -25,7 +25,7 @@ class Recovery:
     averaging_gap: float
     """Largest relative gap between the ratio of means and the mean of ratios, over effects above 0.05."""
     metric_agreement: float | None
-    """Smallest Spearman correlation between two metrics over all cells; None with one metric or constant effects."""
+    """Smallest Spearman correlation of two metrics over all cells; None when there is no such pair."""
 
 
 def recover(
@@ -35,9 +35,10 @@ def recover(
 ) -> Recovery:
     """Normalise one direction's sweep.
 
-    ``R = (m_patched - m_corrupt) / (m_clean - m_corrupt)`` when denoising, ``(m_clean - m_patched) / (m_clean -
-    m_corrupt)`` when noising: ratio of means over prompts. A metric whose two baselines lie closer than 1e-3 of its
-    spread (and 1e-6 in any case) is not divided: its share is NaN and only the raw difference is reported.
+    ``R = (m_patched - m_corrupt) / (m_clean - m_corrupt)`` when denoising, ``(m_clean - m_patched) / (m_clean
+    - m_corrupt)`` when noising: ratio of means over prompts. A metric whose two baselines lie closer than
+    1e-3 of its spread (and 1e-6 in any case) is not divided: its share is NaN and only the raw difference is
+    reported.
 
     Source: Heimersheim and Nanda (2024), arXiv 2404.15255, section 4.
     """
