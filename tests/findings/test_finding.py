@@ -1,0 +1,268 @@
+"""The laws of the Finding."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import KIND, toss
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pellucid import findings
+from pellucid.findings import payload
+from pellucid.findings.header import OUTSIDE_ID, PROVENANCE_OUTSIDE_ID, canonical
+
+
+def test_a_saved_finding_is_the_same_byte_for_byte(coin, tmp_path):
+    path = coin.save(tmp_path / "coin.safetensors")
+    loaded = findings.load(path)
+    assert loaded == coin
+    assert loaded.to_bytes() == path.read_bytes() == coin.to_bytes()
+    assert findings.from_bytes(coin.to_bytes()).to_bytes() == coin.to_bytes()
+    loaded.verify()
+
+
+def test_coordinates_come_back_as_they_were(coin, tmp_path):
+    loaded = findings.load(coin.save(tmp_path / "coin.safetensors"))
+    assert loaded.arrays["map"].coords == {"hand": ["left", "<b>rechts</b> é\n"], "hour": [8, 12, 16]}
+    assert loaded.arrays["map"].axes == ("hand", "hour")
+    assert "rechts" not in json.dumps(loaded.header.to_dict()), "coordinates belong to the payload"
+
+
+def test_arrays_are_read_only_when_asked_for(coin, tmp_path, monkeypatch):
+    path = coin.save(tmp_path / "coin.safetensors")
+    read = []
+    original = payload.read_tensor
+    monkeypatch.setattr(payload, "read_tensor", lambda path, name: read.append(name) or original(path, name))
+    loaded = findings.load(path)
+    assert loaded.measures["heads"].value == 0.8
+    assert read == []
+    assert loaded.arrays["rates"].values.shape == (2, 3)
+    assert read == ["rates"]
+
+
+numbers = st.floats(allow_nan=True, allow_infinity=True, width=32)
+shapes = st.tuples(st.integers(0, 3), st.integers(1, 4))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    value=st.none() | numbers,
+    low=st.none() | numbers,
+    text=st.text(st.characters(codec="utf-8"), max_size=8),
+    words=st.lists(st.text(st.characters(codec="utf-8"), max_size=5), min_size=3, max_size=3),
+    shape=shapes,
+    kind=st.sampled_from(["float64", "float32", "int64", "uint8", "bool"]),
+)
+def test_any_content_round_trips(value, low, text, words, shape, kind):
+    record = findings.start(toss, given={"text": text}, parameters={"value": value}, seed=1)
+    measure = findings.Measure(name="heads", value=value, low=low, high=None, unit=text)
+    array = findings.Array(np.zeros((*shape, 3), kind), ("a", "b", "word"), {"word": words})
+    made = record.finding(KIND, measures=[measure.model_copy(update={"n": 3})], arrays={"x": array})
+    again = findings.from_bytes(made.to_bytes())
+    assert again == made
+    assert again.id == again.header.identity() == made.id
+    again.verify()
+
+
+def test_the_id_forgets_clock_host_commit_versions_and_command(coin):
+    made = coin.provenance
+    other = made.model_copy(
+        update={
+            "started": "2030-01-01T00:00:00+00:00",
+            "seconds": 9.0,
+            "host": "elsewhere",
+            "commit": "f" * 40,
+            "packages": {"torch": "9"},
+            "command": "pellucid audit x --out y",
+        }
+    )
+    assert coin.header.model_copy(update={"provenance": other}).identity() == coin.id
+    assert set(PROVENANCE_OUTSIDE_ID) == {"started", "seconds", "host", "commit", "packages", "command"}
+    assert {"id", "notes", "retracted"} == OUTSIDE_ID
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"heads": 81},
+        {"n": 101},
+        {"scale": 1.5},
+        {"seed": 1},
+        {"device": "cuda"},
+        {"dtype": "float64"},
+        {"parents": ("p" * 64,)},
+        {"given": {"n": 7}},
+        {"parameters": {"n": 7}},
+    ],
+)
+def test_any_other_change_is_another_id(coin, change):
+    assert toss(**change).id != coin.id
+
+
+def test_the_id_does_not_depend_on_the_order_of_settings():
+    assert toss(parameters={"a": 1, "b": 2}).id == toss(parameters={"b": 2, "a": 1}).id
+    assert canonical({"b": 1, "a": 2}) == b'{"a":2,"b":1}'
+
+
+def identity(heads: int) -> str:
+    return toss(heads).id
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_any_number_of_workers_gives_the_same_ids(workers):
+    with multiprocessing.get_context("fork").Pool(workers) as pool:
+        assert pool.map(identity, range(10)) == [toss(heads).id for heads in range(10)]
+
+
+def test_the_sentence_cannot_disagree_with_the_numbers(coin):
+    assert coin.statement.startswith("Heads in 0.800 of 100 tosses (0.800, 95\u2009% interval 0.711 to 0.867")
+    lie = coin.header.model_copy(update={"statement": "Heads in 0.990 of 100 tosses"})
+    forged = lie.model_copy(update={"id": lie.identity()})
+    with pytest.raises(findings.InputError, match="was altered"):
+        findings.Finding(forged, coin.arrays).verify()
+
+
+def test_a_changed_number_array_or_status_is_noticed(coin):
+    for update in ({"status": "refutes"}, {"rows": (findings.Measure.of("heads", 0.9),)}):
+        with pytest.raises(findings.InputError, match="FN23|altered"):
+            findings.Finding(coin.header.model_copy(update=update), coin.arrays).verify()
+    arrays = {**coin.arrays, "rates": findings.Array(np.zeros((2, 3)), ("coin", "end"))}
+    with pytest.raises(findings.InputError, match="altered"):
+        findings.Finding(coin.header, arrays).verify()
+
+
+def test_notes_are_appended_and_leave_the_id(coin):
+    noted = coin.with_note("first", "Ada").with_note("second", "Grace")
+    assert [note.text for note in noted.header.notes] == ["first", "second"]
+    assert noted.id == coin.id == noted.header.identity()
+    assert coin.header.notes == ()
+    gone = noted.with_retraction("the coin was bent", "Ada")
+    assert gone.id == coin.id
+    assert findings.from_bytes(gone.to_bytes()).header.retracted.reason == "the coin was bent"
+
+
+@pytest.mark.parametrize(("heads", "status"), [(80, "supports"), (20, "refutes"), (50, "inconclusive")])
+def test_status_is_computed_by_the_predicates(heads, status):
+    assert toss(heads).status == status
+
+
+def test_a_needed_number_that_is_missing_fails(coin):
+    for value in (None, float("nan")):
+        record = findings.start(toss)
+        made = record.finding(
+            KIND, measures=[findings.Measure(name="heads", value=value, low=value, high=value)]
+        )
+        assert made.status == "failed"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "noise", "empty", "header"])
+def test_a_damaged_file_is_one_clear_message(coin, tmp_path, damage):
+    data = coin.to_bytes()
+    spoiled = {
+        "truncated": data[: len(data) // 2],
+        "noise": b"\x00\x01" * 200,
+        "empty": b"",
+        "header": data.replace(b'\\"status\\"', b'\\"stauts\\"'),
+    }[damage]
+    path = tmp_path / "coin.safetensors"
+    path.write_bytes(spoiled)
+    with pytest.raises(findings.InputError, match="not a readable Finding") as caught:
+        findings.load(path)
+    assert caught.value.code == "FN20"
+    assert "measure it again" in str(caught.value)
+    with pytest.raises(findings.InputError):
+        findings.from_bytes(spoiled)
+
+
+def test_a_newer_schema_is_refused_by_name(coin, tmp_path):
+    data = coin.to_bytes().replace(b'\\"schema\\":1', b'\\"schema\\":7')
+    with pytest.raises(findings.InputError, match=r"newer pellucid \(schema 7; this one reads up to 1\)"):
+        findings.from_bytes(data)
+
+
+def test_a_missing_file_says_so(tmp_path):
+    with pytest.raises(findings.MissingError, match="There is no Finding at"):
+        findings.load(tmp_path / "nowhere.safetensors")
+
+
+def test_a_failed_write_keeps_the_old_file(coin, tmp_path, monkeypatch):
+    path = coin.save(tmp_path / "coin.safetensors")
+    before = path.read_bytes()
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        toss(81).save(path)
+    assert path.read_bytes() == before
+    assert [child.name for child in tmp_path.iterdir()] == ["coin.safetensors"]
+
+
+def test_a_kind_that_this_process_never_heard_of_shows_all_the_same(coin, tmp_path):
+    path = coin.save(tmp_path / "coin.safetensors")
+    code = f"""
+from pellucid import findings
+from pellucid.findings import show
+found = findings.load({str(path)!r})
+assert "test.coin" not in [kind.name for kind in findings.kinds()]
+found.verify()
+found.show()
+assert "rechts" in show.html(found) and "<b>rechts" not in show.html(found)
+assert show.figure(found, 0).data[0].type == "heatmap"
+assert "Heads in" in show.markdown(found)
+assert show.json(found)["arrays"]["map"]["values"][1] == [3.0, 4.0, 5.0]
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Heads in 0.800" in done.stdout
+
+
+def test_registering_another_kind_of_the_same_name_is_refused():
+    findings.register(KIND)
+    with pytest.raises(findings.InputError, match=r"different kind 'test\.coin'"):
+        findings.register(findings.Kind(name="test.coin", title="x", statement="y"))
+    with pytest.raises(findings.MissingError, match=r"Did you mean 'test\.coin'"):
+        findings.kind("test.coins")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.zeros((2, 2)), ("a",)), "Give one name for each axis"),
+        ((np.zeros(2), ("a",), {"b": [1, 2]}), "Use one of"),
+        ((np.zeros(2), ("a",), {"a": [1]}), "one coordinate for each position"),
+        ((np.array(["x"]), ("a",)), "Keep numbers"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(findings.InputError, match=message):
+        findings.Array(*arguments)
+
+
+def test_code_digest_follows_the_source(tmp_path, monkeypatch):
+    package = tmp_path / "pellucid_probe"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "method.py").write_text("def measure():\n    return 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = findings.code_digest("pellucid_probe.method.measure")
+    assert before == findings.code_digest("pellucid_probe.method.measure")
+    (package / "method.py").write_text("def measure():\n    return 2\n")
+    assert findings.code_digest("pellucid_probe.method.measure") != before
+    with pytest.raises(findings.MissingError, match="No module holds"):
+        findings.code_digest("no_such_package.method")
+
+
+def test_code_digest_covers_what_a_method_imports_and_not_how_it_is_shown():
+    from pellucid.findings.digest import sources
+
+    used = sources("pellucid.models.train")
+    assert "pellucid.models.train" in used
+    assert not [name for name in used if name.startswith("pellucid.findings")]
