@@ -1,0 +1,241 @@
+"""A case as pages show it: the drawing, the reason, the outline, the assumptions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from pellucid.cases import Case
+from pellucid.web.label import Href, Label, label_of
+from pellucid.web.states import MISSING, STALE, VALUES, VERDICTS, State
+from pellucid.web.templating import plural
+
+if TYPE_CHECKING:
+    from pellucid.cases import Node, NodeState, Verdict
+    from pellucid.findings import Header
+
+Find = Callable[[str], "Header | None"]
+HEADLINES = {
+    "stands": "The case stands",
+    "defeated": "The case is defeated",
+    "undecided": "The case does not stand",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One element in the outline."""
+
+    id: str
+    """Its name in the case."""
+    depth: int
+    """How far below the top."""
+    kind: str
+    """Its kind in words."""
+    text: str
+    """What it says."""
+    value: State | None
+    """Its value, staleness ignored; None for a context."""
+    now: State | None
+    """Its value with stale evidence taken out."""
+    freshness: str
+    """Whether its evidence is up to date."""
+    href: str
+    """Where its Finding is shown."""
+    finding: str
+    """The first signs of its Finding's id."""
+    predicate: str
+    """What must hold for it to be true."""
+    accepted: str
+    """Who accepted it, and when."""
+    reason: str
+    """Why it has its value."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """The leaf that says why the top is what it is."""
+
+    kicker: str
+    """Its kind and name."""
+    text: str
+    """What it says."""
+    state: State
+    """Its state."""
+    label: Label | None
+    """The label of its Finding."""
+    predicate: str
+    """What must hold for it to be true."""
+    why: str
+    """Why it has its value."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A case with its verdict, ready for a page."""
+
+    name: str
+    """Name of the case in the store."""
+    headline: str
+    """The verdict as a sentence."""
+    lede: str
+    """What the top claims, and why it is so."""
+    verdict: State
+    """The verdict, staleness ignored."""
+    now: State
+    """The verdict with stale evidence taken out."""
+    counts: tuple[tuple[State, str], ...]
+    """How many leaves are stale or missing."""
+    drawing: Markup
+    """The drawing."""
+    nodes: tuple[Line, ...]
+    """The outline."""
+    reason: Reason | None
+    """The leaf that decides."""
+    path: tuple[Line, ...]
+    """The chain from the top to that leaf."""
+    path_title: str
+    """Heading of the chain."""
+    moves: tuple[dict[str, str], ...]
+    """What each leaf carries."""
+    assumptions: tuple[dict[str, object], ...]
+    """Accepted and open assumptions."""
+    diagnostics: tuple[str, ...]
+    """What the checks of the case say."""
+    downloads: tuple[tuple[str, str], ...] = ()
+    """Addresses and names of its files."""
+
+
+def argument_of(
+    name: str,
+    case: Case,
+    verdict: Verdict,
+    find: Find,
+    href: Href,
+    *,
+    downloads: Sequence[tuple[str, str]] = (),
+) -> Argument:
+    """Prepare a case and its verdict for a page.
+
+    Arguments:
+        name: name of the case.
+        case: the argument.
+        verdict: what the evidence says about it.
+        find: the header of a Finding by id, None when it is not at hand.
+        href: the address of a path of the site.
+        downloads: addresses and names of files to offer.
+    """
+    lines = tuple(outline(case, verdict, href))
+    by_id = {line.id: line for line in lines}
+    reason = reason_of(case, verdict, find, href)
+    return Argument(
+        name=name,
+        headline=HEADLINES[verdict.word],
+        lede=lede(by_id, verdict),
+        verdict=VALUES[verdict.value],
+        now=VERDICTS[verdict.word],
+        counts=tuple(counts(case, verdict)),
+        drawing=Markup(case.render(verdict, link=lambda found: href(f"/findings/{found}"))),
+        nodes=lines,
+        reason=reason,
+        path=tuple(by_id[node] for node in verdict.reason_path if node in by_id),
+        path_title=f"Why the top is {VALUES[verdict.now].word.replace('refutes', 'refuted')}",
+        moves=(),
+        assumptions=tuple(assumptions(case, verdict)),
+        diagnostics=tuple(str(diagnostic) for diagnostic in case.check()),
+        downloads=tuple(downloads),
+    )
+
+
+def state_of(value: str, state: NodeState) -> State:
+    """How a value is shown: an open leaf without evidence is missing rather than open."""
+    return MISSING if value == "U" and state.missing else VALUES[value]
+
+
+def lede(by_id: dict[str, Line], verdict: Verdict) -> str:
+    """What the top claims and, when it does not stand, why."""
+    tops = [by_id[name].text for name in verdict.top.split(", ") if name in by_id]
+    return " ".join([*(f"Claim: {text.rstrip('.')}." for text in tops), verdict.reason]).strip()
+
+
+def counts(case: Case, verdict: Verdict) -> Iterator[tuple[State, str]]:
+    """Stale and missing leaves, as far as there are any."""
+    leaves = [verdict.states[name] for name, node in case.graph.nodes.items() if node.finding]
+    stale = sum(state.stale for state in leaves)
+    missing = sum(state.missing for state in leaves)
+    if stale:
+        yield STALE, f"{stale} of {len(leaves)} leaves stale"
+    if missing:
+        yield MISSING, f"{missing} of {len(leaves)} leaves missing"
+    if verdict.open_assumptions:
+        yield MISSING, f"{plural(len(verdict.open_assumptions), 'open assumption')}"
+
+
+def outline(case: Case, verdict: Verdict, href: Href) -> Iterator[Line]:
+    """Every element below its owner, each once, from the top."""
+    seen: set[str] = set()
+    stack = [(name, 0) for name in reversed(case.graph.roots)]
+    while stack:
+        name, depth = stack.pop()
+        node = case.graph.nodes.get(name)
+        if node is None or name in seen:
+            continue
+        seen.add(name)
+        yield line_of(node, verdict.states[name], depth, href)
+        stack.extend((below, depth + 1) for below in reversed(case.graph.depends[name]))
+
+
+def line_of(node: Node, state: NodeState, depth: int, href: Href) -> Line:
+    """One element of the outline."""
+    kind = node.kind.spoken if node.kind else "element"
+    valued = kind not in {"context", "justification"}
+    finding = state.finding or ""
+    return Line(
+        id=node.id,
+        depth=depth,
+        kind=kind,
+        text=node.text or "",
+        value=state_of(state.value, state) if valued else None,
+        now=state_of(state.now, state) if valued else None,
+        freshness=", ".join(sorted(name.replace("-", " ") for name in state.freshness)) if valued else "",
+        href=href(f"/findings/{finding}") if finding and not state.missing else "",
+        finding=finding[:12],
+        predicate=node.predicate or "",
+        accepted=str(node.accepted or ""),
+        reason=state.reason,
+    )
+
+
+def reason_of(case: Case, verdict: Verdict, find: Find, href: Href) -> Reason | None:
+    """The last element of the reason path with its Finding; None when the case stands."""
+    if not verdict.reason_path or verdict.reason_path[-1] not in case.graph.nodes:
+        return None
+    node = case.graph.nodes[verdict.reason_path[-1]]
+    state = verdict.states[node.id]
+    header = find(state.finding) if state.finding else None
+    return Reason(
+        kicker=f"{node.kind.spoken if node.kind else 'element'} {node.id}",
+        text=node.text or node.id,
+        state=STALE if state.stale else state_of(state.now, state),
+        label=label_of(header, href) if header else None,
+        predicate=node.predicate or "",
+        why=state.reason,
+    )
+
+
+def assumptions(case: Case, verdict: Verdict) -> Iterator[dict[str, object]]:
+    """Assumptions, open ones first."""
+    nodes = [node for node in case.graph.nodes.values() if node.kind and node.kind.spoken == "assumption"]
+    for node in sorted(nodes, key=lambda node: node.id not in verdict.open_assumptions):
+        opened = node.id in verdict.open_assumptions
+        word = "open" if opened else "accepted" if node.id in verdict.accepted else "argued"
+        yield {
+            "id": node.id,
+            "text": node.text or "",
+            "word": word,
+            "state": MISSING if opened else VALUES[verdict.states[node.id].value],
+            "accepted": verdict.accepted.get(node.id, ""),
+        }

@@ -1,0 +1,51 @@
+"""A stored case read again and evaluated against what the store holds now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pellucid.cases import Case
+from pellucid.findings import MissingError
+
+if TYPE_CHECKING:
+    from pellucid.cases import Verdict
+    from pellucid.findings import Header
+    from pellucid.store import CaseRecord, Store
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A stored case and its verdict."""
+
+    record: CaseRecord
+    """The case as it is stored."""
+    case: Case
+    """The argument."""
+    verdict: Verdict
+    """What the stored Findings say about it."""
+    store: Store
+    """Where its Findings are."""
+
+    def find(self, identity: str) -> Header | None:
+        """The header of a Finding, None when the store has none."""
+        return header_or_none(self.store, identity)
+
+
+def header_or_none(store: Store, identity: str) -> Header | None:
+    """The header of a Finding by id, None when the store has none."""
+    try:
+        return store.header(identity)
+    except MissingError:
+        return None
+
+
+def evaluated(store: Store, name: str) -> Evaluated:
+    """Read and evaluate the case ``name``.
+
+    Errors:
+        MissingError of the store when there is no such case.
+    """
+    record = store.case(name)
+    case = Case.read(record.yaml)
+    return Evaluated(record, case, case.evaluate(lambda found: header_or_none(store, found)), store)

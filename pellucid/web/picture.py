@@ -1,0 +1,121 @@
+"""The pictures of a Finding: Plotly figures as JSON for the page, each with its table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from pellucid.findings import show
+from pellucid.web.table import MOST_ROWS, Table, table_of
+from pellucid.web.tokens import passage
+
+if TYPE_CHECKING:
+    from pellucid.findings import Finding
+
+# What could end a script element, or begin a comment in one, is written as an escape of JSON.
+UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+WORDED = {"text", "table"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One view of a Finding, drawn."""
+
+    anchor: str
+    """Name of its place in the page."""
+    title: str
+    """A sentence that says what it shows."""
+    caption: str
+    """What is measured, along which axes."""
+    short: str
+    """The first signs of the Finding's id."""
+    href: str
+    """Where the Finding is shown."""
+    json: Markup
+    """The Plotly figure; empty for a view that is text or a table."""
+    text: Markup
+    """The lines of a view that is text."""
+    table: Table | None
+    """The same numbers as a table; None for a view that is text."""
+    open: bool
+    """Whether the table is the view itself."""
+
+
+def pictures_of(finding: Finding, href: str) -> tuple[Picture, ...]:
+    """Every view of a Finding whose array it holds, drawn."""
+    views = finding.header.views
+    return tuple(draw(finding, at, href) for at, view in enumerate(views) if view.array in finding.arrays)
+
+
+def draw(finding: Finding, at: int, href: str) -> Picture:
+    """View number ``at`` of a Finding."""
+    view = finding.header.views[at]
+    names, rows = show.table(finding, at, limit=MOST_ROWS)
+    more = finding.arrays[view.array].values.size > len(rows) * max(1, len(names) - 1)
+    return Picture(
+        anchor=f"p-{finding.id[:12]}-{at}",
+        title=view.title,
+        caption=caption(view.x, view.y, view.unit),
+        short=finding.id[:12],
+        href=href,
+        json=Markup("") if view.form in WORDED else embed_json(figure_json(finding, at)),
+        text=lines(rows) if view.form == "text" else Markup(""),
+        table=None if view.form == "text" else table_of(names, rows, more=more),
+        open=view.form == "table",
+    )
+
+
+def figure_json(finding: Finding, at: int) -> str:
+    """The Plotly figure as JSON, with words that Plotly cannot take for markup, and no dragging."""
+    made = json.loads(show.figure(finding, at).to_json())
+    made["layout"].pop("template", None)  # the page's own colours hold
+    made["layout"]["dragmode"] = False
+    made["data"] = [literal(trace) for trace in made["data"]]
+    return json.dumps(made, ensure_ascii=False, separators=(",", ":"))
+
+
+def literal(value: Any) -> Any:
+    """Every text in a trace with its signs of markup as entities: Plotly reads ``<b>`` in labels otherwise.
+
+    Example:
+        >>> literal({"x": ["<b>"]})
+        {'x': ['&lt;b&gt;']}
+    """
+    if isinstance(value, str):
+        return "".join(ENTITIES.get(character, character) for character in value)
+    if isinstance(value, dict):
+        return {key: literal(item) for key, item in value.items()}
+    return [literal(item) for item in value] if isinstance(value, list) else value
+
+
+def embed_json(text: str) -> Markup:
+    """JSON that may stand inside a script element.
+
+    Example:
+        >>> print(embed_json('"</script>"'))
+        "\\u003c/script\\u003e"
+    """
+    return Markup("".join(UNSAFE.get(character, character) for character in text))
+
+
+def caption(x: str, y: str, unit: str) -> str:
+    """The axes in words.
+
+    Example:
+        >>> caption("position", "effect", "nats")
+        'effect by position (nats).'
+    """
+    axes = " by ".join(name for name in (y, x) if name)
+    words = " ".join(part for part in (axes, f"({unit})" if unit else "") if part)
+    return f"{words}." if words else ""
+
+
+def lines(rows: list[list[str]]) -> Markup:
+    """Rows of text as passages of a model; the number at the end of each row is left to the file."""
+    return Markup("").join(
+        Markup('<p class="said">{}</p>').format(passage(" ".join(row[:-1] or row))) for row in rows
+    )
