@@ -123,8 +123,9 @@ class Header(Frozen):
         return {measure.name: measure for measure in self.rows}
 
     def to_dict(self) -> dict[str, Any]:
-        """The header as plain data."""
-        return self.model_dump(mode="json", by_alias=True)
+        """The header as plain data; numbers that JSON does not know are the words NaN and Infinity."""
+        data: dict[str, Any] = json.loads(self.model_dump_json(by_alias=True))
+        return data
 
     def identity(self) -> str:
         """The sha256 that names this measurement (see OUTSIDE_ID for what it leaves out)."""
@@ -138,4 +139,6 @@ class Header(Frozen):
 
 def canonical(data: Any) -> bytes:
     """JSON with sorted keys and no spaces: the same data is the same bytes."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(
+        data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
