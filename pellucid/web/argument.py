@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from pellucid.cases import Case
 from pellucid.web.label import Href, Label, label_of
@@ -69,7 +70,7 @@ class Reason:
     """The label of its Finding."""
     predicate: str
     """What must hold for it to be true."""
-    why: str
+    why: Markup
     """Why it has its value."""
 
 
@@ -81,7 +82,7 @@ class Argument:
     """Name of the case in the store."""
     headline: str
     """The verdict as a sentence."""
-    lede: str
+    lede: Markup
     """What the top claims, and why it is so."""
     verdict: State
     """The verdict, staleness ignored."""
@@ -91,6 +92,8 @@ class Argument:
     """How many leaves are stale or missing."""
     drawing: Markup
     """The drawing."""
+    width: int
+    """Its natural width in pixels."""
     nodes: tuple[Line, ...]
     """The outline."""
     reason: Reason | None
@@ -130,23 +133,43 @@ def argument_of(
     """
     lines = tuple(outline(case, verdict, href))
     by_id = {line.id: line for line in lines}
-    reason = reason_of(case, verdict, find, href)
+    drawing = case.render(verdict, lambda found: href(f"/findings/{found}"), standalone=False)
     return Argument(
         name=name,
         headline=HEADLINES[verdict.word],
-        lede=lede(by_id, verdict),
+        lede=with_code(lede(by_id, verdict)),
         verdict=VALUES[verdict.value],
         now=VERDICTS[verdict.word],
         counts=tuple(counts(case, verdict)),
-        drawing=Markup(case.render(verdict, link=lambda found: href(f"/findings/{found}"))),
+        drawing=Markup(drawing),
+        width=natural_width(drawing),
         nodes=lines,
-        reason=reason,
+        reason=reason_of(case, verdict, find, href),
         path=tuple(by_id[node] for node in verdict.reason_path if node in by_id),
         path_title=f"Why the top is {VALUES[verdict.now].word.replace('refutes', 'refuted')}",
         moves=(),
         assumptions=tuple(assumptions(case, verdict)),
         diagnostics=tuple(str(diagnostic) for diagnostic in case.check()),
         downloads=tuple(downloads),
+    )
+
+
+def natural_width(drawing: str) -> int:
+    """The width that a drawing asks for, in pixels; 720 when it asks for none."""
+    found = re.search(r'<svg[^>]*?\swidth="(\d+)', drawing)
+    return int(found.group(1)) if found else 720
+
+
+def with_code(text: str) -> Markup:
+    """A sentence whose parts between backticks are code.
+
+    Example:
+        >>> with_code("`a < 1` holds")
+        Markup('<code>a &lt; 1</code> holds')
+    """
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)
     )
 
 
@@ -222,7 +245,7 @@ def reason_of(case: Case, verdict: Verdict, find: Find, href: Href) -> Reason | 
         state=STALE if state.stale else state_of(state.now, state),
         label=label_of(header, href) if header else None,
         predicate=node.predicate or "",
-        why=state.reason,
+        why=with_code(state.reason),
     )
 
 

@@ -131,7 +131,10 @@ class Label:
     def unit(self) -> str:
         """The unit and name of the headline's number."""
         measure = self.measure
-        return "" if measure is None else f"{measure.unit} {measure.name.replace('_', ' ')}".strip()
+        if measure is None:
+            return ""
+        parts = (measure.unit, measure.name.replace("_", " "))
+        return (" " if measure.unit == "%" else ", ").join(part for part in parts if part)
 
     @property
     def interval(self) -> str:

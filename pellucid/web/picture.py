@@ -72,10 +72,18 @@ def draw(finding: Finding, at: int, href: str) -> Picture:
 def figure_json(finding: Finding, at: int) -> str:
     """The Plotly figure as JSON, with words that Plotly cannot take for markup, and no dragging."""
     made = json.loads(show.figure(finding, at).to_json())
-    made["layout"].pop("template", None)  # the page's own colours hold
-    made["layout"]["dragmode"] = False
     made["data"] = [literal(trace) for trace in made["data"]]
+    made["layout"] = calm(made["layout"], traces=len(made["data"]))
     return json.dumps(made, ensure_ascii=False, separators=(",", ":"))
+
+
+def calm(layout: dict[str, Any], traces: int) -> dict[str, Any]:
+    """A layout for a page: its own colours, room for long labels, a legend only for several series."""
+    kept = {name: value for name, value in layout.items() if name != "template"}
+    for axis in ("xaxis", "yaxis"):
+        title = {**kept.get(axis, {}).get("title", {}), "font": {"size": 12}}
+        kept[axis] = {**kept.get(axis, {}), "automargin": True, "title": title, "tickfont": {"size": 12}}
+    return {**kept, "dragmode": False, "showlegend": traces > 1}
 
 
 def literal(value: Any) -> Any:
