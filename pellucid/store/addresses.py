@@ -25,6 +25,8 @@ class Address:
     """The folder of payload files."""
     file: Path | None
     """The database's file; None on a server or in memory."""
+    passing: bool = False
+    """Whether the payloads go when the store is closed."""
 
 
 def address_of(url: str) -> Address:
@@ -50,7 +52,7 @@ def address_of(url: str) -> Address:
     if file is not None:
         return Address(bare, file.with_suffix(".payloads"), file)
     if bare.get_backend_name() == "sqlite":
-        return Address(bare, Path(tempfile.mkdtemp(prefix="pellucid-")), None)
+        return Address(bare, Path(tempfile.mkdtemp(prefix="pellucid-")), None, passing=True)
     raise InputError(
         "ST05",
         f"The store {parsed.render_as_string()} does not say where its payload files lie.",

@@ -17,6 +17,7 @@ from pellucid.findings import InputError
 from pellucid.store.tables import FINDINGS
 
 BUSY_SECONDS = 60.0
+MAGIC = b"SQLite format 3\0"
 WRITING = {"pellucid_writing": True}
 """Execution options of a connection that will write."""
 
@@ -101,13 +102,9 @@ class SQLite:
     """One file, one writer at a time, any number of readers, safe under several processes."""
 
     def engine(self, url: URL) -> Engine:
-        """Open the file; InputError ST01 when its folder does not exist."""
+        """Open the file; InputError ST01 without its folder, ST02 when it is no SQLite database."""
         if url.database and url.database != ":memory:":
-            folder = Path(url.database).absolute().parent
-            if not folder.is_dir():
-                raise InputError(
-                    "ST01", f"The folder {folder} of the store does not exist.", f"Make it: mkdir -p {folder}"
-                )
+            refuse_unfit_file(Path(url.database))
             engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
         else:
             engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
@@ -183,6 +180,25 @@ def disk_full() -> InputError:
         "The disk is full: the finding was not stored.",
         "Free some space and run the same command again; all that was stored before is intact.",
     )
+
+
+def refuse_unfit_file(file: Path) -> None:
+    """Refuse a file that SQLite cannot open or would write over.
+
+    Errors:
+        InputError ST01: its folder does not exist. InputError ST02: it holds something else; SQLite itself
+        takes a file of a few bytes for an empty database.
+    """
+    folder = file.absolute().parent
+    if not folder.is_dir():
+        raise InputError(
+            "ST01", f"The folder {folder} of the store does not exist.", f"Make it: mkdir -p {folder}"
+        )
+    if file.exists():
+        with file.open("rb") as opened:
+            beginning = opened.read(len(MAGIC))
+        if beginning not in {b"", MAGIC}:
+            raise _damaged("it does not begin as one")
 
 
 def _damaged(said: str) -> InputError:

@@ -7,10 +7,12 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from pellucid.findings import Diagnostic, Header, InputError, from_bytes
+from pellucid.findings import Diagnostic, InputError, from_bytes
 from pellucid.store.payloads import SUFFIX, Payloads
-from pellucid.store.rows import header_of
+from pellucid.store.rows import header_of, lasting
 
+ROW_DIFFERS = "Its row in the database differs from the finding in its payload file."
+RESTORE_ROW = "Restore the database from a copy, or import the payload file into a new store."
 RUN_AGAIN = "Restore the file from a copy, or run what made the finding again."
 
 
@@ -47,8 +49,8 @@ def examine_finding(row: Row[Any], payloads: Payloads) -> Iterator[Diagnostic]:
             "ST20",
             "error",
             where,
-            "Its row in the database differs from the finding in its payload file.",
-            "Restore the database from a copy, or import the payload file into a new store.",
+            ROW_DIFFERS,
+            RESTORE_ROW,
         )
 
 
@@ -63,8 +65,3 @@ def stray_files(named: set[str], payloads: Payloads) -> Iterator[Diagnostic]:
                 "This file belongs to no finding: a process was killed before it could store it.",
                 "Delete it, or take it in: pellucid findings import FILE.",
             )
-
-
-def lasting(header: Header) -> Header:
-    """A header without what may be added later."""
-    return header.model_copy(update={"notes": (), "retracted": None})

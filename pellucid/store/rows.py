@@ -54,3 +54,8 @@ def model_of(row: Row[Any]) -> ModelRecord:
 def case_of(row: Row[Any]) -> CaseRecord:
     """The version of a case in a row."""
     return CaseRecord(row.name, row.version, row.yaml, row.subject_sha256, row.verdict, row.stored)
+
+
+def lasting(header: Header) -> Header:
+    """A header without what may be added later."""
+    return header.model_copy(update={"notes": (), "retracted": None})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -13,15 +14,24 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from pellucid.findings import Diagnostic, Finding, Header, InputError, MissingError, did_you_mean, from_bytes
 from pellucid.store.addresses import DEFAULT, Address, address_of
 from pellucid.store.dialects import WRITING, Dialect, dialect_of
-from pellucid.store.examination import examine
+from pellucid.store.examination import RESTORE_ROW, ROW_DIFFERS, examine
 from pellucid.store.migrations import migrate, now
+from pellucid.store.naming import only, prefix_of
 from pellucid.store.payloads import Payloads
 from pellucid.store.records import CaseRecord, ModelRecord
-from pellucid.store.rows import case_of, header_of, header_text, model_of, row_of, starts_with, with_payload
+from pellucid.store.rows import (
+    case_of,
+    header_of,
+    header_text,
+    lasting,
+    model_of,
+    row_of,
+    starts_with,
+    with_payload,
+)
 from pellucid.store.tables import CASES, FINDINGS, MODELS, PAYLOADS
 
 STATUSES = ("supports", "refutes", "inconclusive", "failed")
-SHORTEST_PREFIX = 4
 
 
 class Store:
@@ -43,8 +53,10 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Give the database's connections back."""
+        """Give the database's connections back; a store in memory is gone with its files."""
         self._engine.dispose()
+        if self.address.passing:
+            shutil.rmtree(self.address.payloads, ignore_errors=True)
 
     def prepare(self) -> None:
         """Check the database, and bring its tables up to this release; ``open_store`` does this."""
@@ -89,11 +101,13 @@ class Store:
 
         Errors:
             MissingError ST13: there is none. InputError ST14: the characters fit several.
-            InputError ST11, ST12: its payload is gone or was changed.
+            InputError ST11, ST12, ST20: its payload is gone, or it or the row was changed.
         """
         row = self._found(identity)
-        stored = from_bytes(self._payloads.read(row.sha256, row.id))
-        return Finding(header_of(row.header), stored.arrays)  # the row has the notes that came later
+        stored, header = from_bytes(self._payloads.read(row.sha256, row.id)), header_of(row.header)
+        if lasting(stored.header) != lasting(header):
+            raise InputError("ST20", f"Finding {row.id[:12]}: {ROW_DIFFERS}", RESTORE_ROW)
+        return Finding(header, stored.arrays)  # the row has the notes that came later
 
     def header(self, identity: str) -> Header:
         """The header of a finding, without reading its arrays; errors as ``get``."""
@@ -339,34 +353,6 @@ def joined(known: Header, other: Header) -> Header:
     return known.model_copy(
         update={"notes": known.notes + new, "retracted": known.retracted or other.retracted}
     )
-
-
-def prefix_of(identity: str) -> str:
-    """What was given for an id, in the form of ids.
-
-    Errors:
-        InputError ST14: too short to mean one thing.
-    """
-    digits = identity.strip().lower()
-    if len(digits) < SHORTEST_PREFIX:
-        raise InputError(
-            "ST14",
-            f"{identity!r} is too short to name one thing.",
-            f"Give {SHORTEST_PREFIX} characters or more of its id.",
-        )
-    return digits
-
-
-def only(rows: Sequence[Row[Any]], given: str, ids: Sequence[str]) -> Row[Any]:
-    """The one row.
-
-    Errors:
-        InputError ST14: there are several.
-    """
-    if len(rows) > 1:
-        fits = ", ".join(identity[: len(given) + 4] for identity in ids)
-        raise InputError("ST14", f"{given!r} fits several: {fits}.", "Give more characters.")
-    return rows[0]
 
 
 def refuse_unknown_status(status: str | None) -> None:
