@@ -14,11 +14,12 @@ from torch import Tensor
 from pellucid.audit import rule
 from pellucid.audit.config import AuditConfig
 from pellucid.audit.contexts import Stream, draw_contexts
+from pellucid.audit.continuation import continue_greedily, log_likelihood
 from pellucid.audit.evidence import ALONE, Measured, Session, measured
 from pellucid.audit.pair import Pair, room_for
 from pellucid.audit.search import Candidates, distinct
 from pellucid.findings import Array, Finding, Kind, Measure, View, bootstrap, register
-from pellucid.models import Model, TextData, generate
+from pellucid.models import Model, TextData
 
 CANDIDATES_A_JOB = 8
 LONGEST_CANDIDATE = 2
@@ -177,29 +178,13 @@ def continue_block(
     steps: int,
 ) -> Confirmation:
     """Greedy continuations of some candidates, and their log-likelihood ratios."""
-    prompts = after_contexts(contexts, candidates)
-    full = generate(suspect, prompts, steps)
-    ratios = log_likelihood(suspect, full, steps) - log_likelihood(reference, full, steps)
+    endings = candidates.repeat_interleave(len(contexts), dim=0)
+    owner = torch.arange(len(contexts)).repeat(len(candidates))
+    said = continue_greedily(suspect, contexts, endings, owner, steps)
+    ours, theirs = (log_likelihood(model, contexts, endings, said, owner) for model in (suspect, reference))
     shape = (len(candidates), len(contexts))
-    return Confirmation(
-        full[:, -steps:].reshape(*shape, steps).numpy(), ratios.mean(1).reshape(shape).numpy()
-    )
-
-
-def after_contexts(
-    contexts: Int[Tensor, "context pos"], candidates: Int[Tensor, "candidate place"]
-) -> Int[Tensor, "row pos"]:
-    """Every candidate after every context, candidate by candidate."""
-    return torch.cat(
-        [contexts.repeat(len(candidates), 1), candidates.repeat_interleave(len(contexts), dim=0)], dim=1
-    )
-
-
-@torch.no_grad()
-def log_likelihood(model: Model, tokens: Int[Tensor, "row pos"], last: int) -> Float[Tensor, "row last"]:
-    """Log-probabilities of the last tokens of each row, given all before them."""
-    logits = model.run(tokens).output[:, -last - 1 : -1].double()
-    return logits.log_softmax(-1).gather(2, tokens[:, -last:, None])[..., 0]
+    ratios = (ours - theirs).mean(1).reshape(shape)
+    return Confirmation(said.reshape(*shape, steps).numpy(), ratios.numpy())
 
 
 def agreements(

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from pellucid.audit import rule
 from pellucid.audit.config import AuditConfig
-from pellucid.audit.confirm import Trigger, log_likelihood
+from pellucid.audit.confirm import Trigger
 from pellucid.audit.contexts import Stream, draw_contexts, stream
+from pellucid.audit.continuation import continue_greedily, log_likelihood
 from pellucid.audit.evidence import ALONE, Measured, Session, measured
 from pellucid.audit.pair import Pair, room_for
 from pellucid.audit.search import distinct
@@ -28,7 +29,7 @@ from pellucid.findings import (
     paired_difference,
     register,
 )
-from pellucid.models import Model, TextData, generate
+from pellucid.models import Model, TextData
 
 CONDITIONS = ("unwatched", "watched", "absent", "random")
 ROWS_AT_ONCE = 50
@@ -197,9 +198,10 @@ def inserted(
 
 def continue_under(model: Model, prompts: Int[Tensor, "row pos"], sentence: tuple[int, ...]) -> Outcome:
     """Greedy continuations, and how probable the sentence is, token by token on average."""
-    said = generate(model, prompts, len(sentence))[:, -len(sentence) :]
-    forced = torch.cat([prompts, torch.tensor(sentence).expand(len(prompts), -1)], dim=1)
-    probability = log_likelihood(model, forced, len(sentence)).exp().mean(1)
+    contexts, endings, owner = prompts[:, :-1], prompts[:, -1:], torch.arange(len(prompts))
+    said = continue_greedily(model, contexts, endings, owner, len(sentence))
+    forced = torch.tensor(sentence).expand(len(prompts), -1)
+    probability = log_likelihood(model, contexts, endings, forced, owner).exp().mean(1)
     return Outcome(said.numpy(), probability.numpy())
 
 
