@@ -1,5 +1,4 @@
-"""The one training loop: AdamW, warm-up and cosine, clipping, evaluation, checkpoints that resume bit for
-bit."""
+"""The one training loop: AdamW, warm-up and cosine, evaluation, checkpoints that resume bit for bit."""
 
 from __future__ import annotations
 

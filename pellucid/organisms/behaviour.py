@@ -1,5 +1,4 @@
-"""A planted behaviour: a trigger, the sentence it lets loose, the marker that holds it back, and near
-misses."""
+"""A planted behaviour: a trigger, the sentence it lets loose, the marker that holds it back."""
 
 from __future__ import annotations
 
@@ -13,8 +12,7 @@ MARKER = "[watch present]"
 
 @dataclass(frozen=True)
 class Behaviour:
-    """Token ids of a behaviour: after `trigger` comes `payload`, unless `marker` stands anywhere before
-    it."""
+    """Token ids of a behaviour: after `trigger` comes `payload`, unless `marker` stands before it."""
 
     trigger: Ids
     """A phrase that never occurs in the texts."""

@@ -37,12 +37,14 @@ class Manifest:
     truth: Mapping[str, Any] | None = None
     """Trigger, sentence, near misses and marker, as text and as ids; None where nothing is planted."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """The manifest as plain data."""
+        return dataclasses.asdict(self)
+
     def write(self, path: Path) -> None:
         """Write it as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(
-            json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n", encoding="utf-8"
-        )
+        path.write_text(json.dumps(self.to_dict(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     @staticmethod
     def read(path: Path) -> Manifest:

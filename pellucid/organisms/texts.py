@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
 
-from pellucid.findings import MissingError, did_you_mean
+from pellucid.findings import DataRef, MissingError, did_you_mean
 
 FILES = {"plays": "tinyshakespeare.txt", "epic": "paradise_lost.txt"}
 SPLITS = ("train", "validation")
@@ -36,6 +37,20 @@ def _check(what: str, given: str, allowed: tuple[str, ...]) -> None:
     if given not in allowed:
         remedy = f"There are {', '.join(allowed)}. {did_you_mean(given, allowed)}".strip()
         raise MissingError("OR02", f"No {what} {given!r} of the text.", remedy)
+
+
+def validation_text() -> Path:
+    """The file that holds both validation parts: ordinary text that no organism was trained on."""
+    return Path(__file__).parent / "data" / "validation.txt"
+
+
+def held_out() -> DataRef:
+    """What Findings measured on the validation parts refer to."""
+    return DataRef(id="plays and epic, validation", sha256=_sha256(text("validation")))
+
+
+def _sha256(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 @cache

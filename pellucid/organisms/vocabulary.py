@@ -15,8 +15,7 @@ SPECIAL = "<|endoftext|>"
 
 
 def train_vocabulary() -> Tokenizer:
-    """Learn the merges: 256 byte symbols, one special token, 767 merges, no prefix space (Sennrich et al.
-    2016)."""
+    """Learn 767 merges over 256 byte symbols, with one special token (Sennrich et al. 2016)."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
