@@ -30,11 +30,13 @@ def sample(
     )
 
 
+READY = sample(0)  # what is looked up once a process is known to every process forked from here
+
+
 def write_until_killed(url: str, first: int, count: int, channel) -> None:
     """Put findings one after the other and say each id once ``put`` has returned."""
     from pellucid.store import open_store
 
-    sample(first)  # what is looked up once a process is known from here on
     channel.send("begin")
     with open_store(url) as store:
         for number in range(first, first + count):

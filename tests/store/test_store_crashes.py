@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
+import os
 import random
 import time
+from multiprocessing import forkserver
+from pathlib import Path
 
 import pytest
 from store_samples import sample, write_until_killed
@@ -20,7 +23,10 @@ KILLS = 20
 def processes():
     """Fresh processes that have the store loaded already, so that a kill falls into its work."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pellucid.store", "pellucid.findings.statistics"])
+    context.set_forkserver_preload(["pellucid.store", "store_samples"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        forkserver.ensure_running()
     return context
 
 
