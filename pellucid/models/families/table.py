@@ -1,0 +1,50 @@
+"""Finding a module's family, and what a family must say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from pellucid.models.families.facts import Facts
+from pellucid.models.points import Point
+
+
+@dataclass(frozen=True)
+class Family:
+    """The sites of one module."""
+
+    name: str
+    """As users say it: gpt2, llama, pellucid-transformer, module."""
+    facts: Facts
+    """Its shape."""
+    points: Mapping[str, Point]
+    """Every site by its name, in the order of the computation."""
+    norms: tuple[str, ...] = ()
+    """Paths of the norms whose scale can be frozen."""
+    gates: tuple[str, ...] = ()
+    """Paths of the activation modules whose gate can be frozen."""
+    attention: tuple[str, ...] = field(default=())
+    """Paths of the attention modules, by layer."""
+
+
+def count(module: nn.Module) -> int:
+    """Number of parameters, tied ones once."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def family_of(module: nn.Module) -> Family:
+    """The family of a module, by its class; any other module is read and written by module paths."""
+    from pellucid.models.families import gpt2, llama, neox, own
+    from pellucid.models.transformer import Transformer
+
+    if isinstance(module, Transformer):
+        return own.family(module)
+    makers: dict[str, Callable[[nn.Module], Family]] = {
+        "gpt2": gpt2.family,
+        "gpt_neox": neox.family,
+        **dict.fromkeys(llama.MODEL_TYPES, llama.family),
+    }
+    kind = getattr(getattr(module, "config", None), "model_type", "")
+    return makers[kind](module) if kind in makers else Family("module", Facts(count(module)), {})

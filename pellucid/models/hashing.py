@@ -1,0 +1,37 @@
+"""The identity of weights: sha256 over sorted (name, type, shape, bytes), tied tensors once."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import nn
+
+
+def weights_sha256(module: nn.Module) -> str:
+    """Digest of a module's state; a single changed byte changes it."""
+    sha = hashlib.sha256()
+    seen: set[tuple[int, tuple[int, ...], tuple[int, ...]]] = set()
+    for name, tensor in sorted(module.state_dict(keep_vars=True).items()):
+        place = (tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride()))
+        if tensor.numel() and place in seen:
+            continue
+        seen.add(place)
+        values = tensor.detach().cpu().contiguous()
+        sha.update(f"{name}\0{values.dtype}\0{tuple(values.shape)}\0".encode())
+        sha.update(values.view(torch.uint8).numpy().tobytes() if values.ndim else str(values.item()).encode())
+    return sha.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Digest of a file, remembered as long as its size, time and inode stay the same."""
+    stat = path.stat()
+    return _file_sha256(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
+@lru_cache(maxsize=256)
+def _file_sha256(path: Path, size: int, mtime: int, inode: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,140 @@
+"""Opening a model: an organism, a folder, or a module."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pellucid.findings import InputError, MissingError
+from pellucid.models.model import Model
+from pellucid.models.tokens import FileTokenizer
+
+_SOURCES: dict[str, Callable[[str], Path]] = {}
+_HOMES = {"organism": "pellucid.organisms"}
+
+
+def register_source(scheme: str, resolve: Callable[[str], Path]) -> None:
+    """Let ``scheme:NAME`` open the folder that ``resolve(NAME)`` returns."""
+    _SOURCES[scheme] = resolve
+
+
+def open_model(
+    ref: str | Path | nn.Module,
+    *,
+    device: str = "auto",
+    dtype: torch.dtype | None = None,
+    trust_remote_code: bool = False,
+) -> Model:
+    """Open ``organism:NAME``, a folder in Hugging Face's or our layout, or a module.
+
+    Raises:
+        MissingError: MD01 no such folder, MD02 no config.json, MD03 no weights, MD07 unknown source.
+        InputError: MD04 unreadable, MD05 weights that are not finite, MD06 an unknown family.
+    """
+    if isinstance(ref, nn.Module):
+        return checked(Model(ref))
+    folder, name = resolve(str(ref))
+    module = load_module(folder, name, trust_remote_code)
+    module = module.to(device=pick_device(device), dtype=dtype)
+    return checked(Model(module, id=name, tokenizer=tokenizer_in(folder), card=card_in(folder)))
+
+
+def resolve(ref: str) -> tuple[Path, str]:
+    """The folder that a reference names, and the name to show."""
+    scheme, colon, name = ref.partition(":")
+    if colon and not Path(ref).exists():
+        if scheme not in _SOURCES and scheme in _HOMES:
+            importlib.import_module(_HOMES[scheme])
+        if scheme not in _SOURCES:
+            known = ", ".join(sorted({*_SOURCES, *_HOMES}))
+            raise MissingError(
+                "MD07", f"No source {scheme!r} of models.", f"Sources: {known}; or give a folder."
+            )
+        return _SOURCES[scheme](name), ref
+    folder = Path(ref)
+    if not folder.is_dir():
+        raise MissingError(
+            "MD01",
+            f"There is no model folder at {ref!r}.",
+            "Give a folder with config.json, or organism:NAME.",
+        )
+    return folder, folder.resolve().name
+
+
+def load_module(folder: Path, name: str, trust_remote_code: bool) -> nn.Module:
+    """The network in a folder, in evaluation mode."""
+    config = read_config(folder, name)
+    if config.get("format") == "pellucid-transformer":
+        from pellucid.models.transformer import load_transformer
+
+        try:
+            return load_transformer(folder)[0]
+        except InputError:
+            raise
+        except Exception as error:
+            raise unreadable(name, error) from None
+    from pellucid.models.hub import load_hub_folder
+
+    return load_hub_folder(folder, name, config, trust_remote_code)
+
+
+def read_config(folder: Path, name: str) -> dict[str, Any]:
+    """config.json as a mapping."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise MissingError(
+            "MD02", f"{name} has no config.json.", "Save the model with save_pretrained(folder)."
+        )
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return dict(config)
+    except (ValueError, TypeError) as error:
+        raise unreadable(name, error) from None
+
+
+def unreadable(name: str, error: Exception) -> InputError:
+    """The error for a folder whose files are damaged."""
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return InputError("MD04", f"{name} cannot be read ({reason}).", "Save or download the model again.")
+
+
+def tokenizer_in(folder: Path) -> FileTokenizer | None:
+    """The folder's tokenizer, if it has one."""
+    path = folder / "tokenizer.json"
+    return FileTokenizer(path) if path.is_file() else None
+
+
+def card_in(folder: Path) -> dict[str, Any]:
+    """The public facts of the deployment, if the folder states them."""
+    path = folder / "deployment.json"
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise unreadable(path.name, error) from None
+
+
+def pick_device(device: str) -> str:
+    """``auto``: CUDA when there is one, else the CPU."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def checked(model: Model) -> Model:
+    """InputError MD05 when a weight is NaN or infinite: every number would be wrong."""
+    for name, tensor in model.module.state_dict().items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise InputError(
+                "MD05",
+                f"{model.id}: the weights {name!r} are not finite.",
+                "Save or download the model again.",
+            )
+    return model
