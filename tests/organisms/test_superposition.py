@@ -76,7 +76,7 @@ def test_impossible_sparsity_is_refused(l0):
 
 def test_too_many_orthogonal_directions_are_refused():
     with pytest.raises(
-        InputError, match="64 orthogonal directions in 16 dimensions. Give n_features of at most"
+        InputError, match=r"64 orthogonal directions in 16 dimensions. Give n_features of at most"
     ):
         world(64, 16, l0=2.0, orthogonal=True)
 

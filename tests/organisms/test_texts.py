@@ -48,5 +48,5 @@ def test_an_unknown_split_or_source_names_what_exists():
         "No split 'valid' of the text. There are train, validation. Did you mean 'validation'?"
     )
     assert caught.value.code == "OR02"
-    with pytest.raises(MissingError, match="No source 'novels' of the text. There are plays, epic, both."):
+    with pytest.raises(MissingError, match=r"No source 'novels' of the text. There are plays, epic, both."):
         text("train", "novels")
