@@ -1,6 +1,8 @@
-"""Measure a shipped organism and write its Findings and its manifest beside, never into, its weights' folder."""
+"""Measure a shipped organism; its Findings and manifest stand beside, never in, its weights' folder."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -34,7 +36,7 @@ def remeasure(name: str, log: TrainingLog | None = None, *, progress: Progress =
     known = resolved(name)
     model, log = open_model(f"organism:{known}"), log or kept_log(known)
     planted = RECIPES[known]().behaviour or shipped_behaviour(1)
-    work = {
+    work: dict[str, Callable[[], Finding]] = {
         "training": lambda: training_curve(log, RECIPES[known](), model.subject),
         "perplexity": lambda: perplexity(model),
         "rates": lambda: behaviour_rates(model, planted),

@@ -26,8 +26,8 @@ KIND = register(
         name="organisms.perplexity",
         title="Bits per byte on held-out text, beside counting",
         statement=(
-            "Bits per byte: plays {plays.value}, epic {epic.value}; a Kneser-Ney 5-gram needs "
-            "{fivegram_plays.value} and {fivegram_epic.value}."
+            "The model needs {plays.value} on the plays and {epic.value} on the epic; a Kneser-Ney 5-gram "
+            "needs {fivegram_plays.value} and {fivegram_epic.value}."
         ),
         supports="gain_plays.low > 0 and gain_epic.low > 0",
         refutes="gain_plays.high < 0 or gain_epic.high < 0",
@@ -58,7 +58,7 @@ def perplexity(model: Model, *, limit: int | None = None, seed: int = 0) -> Find
 
     Arguments:
         model: a model over the organisms' tokens.
-        limit: only the first so many windows of each text.
+        limit: only so many windows of each text, evenly spread.
         seed: of the bootstrap.
 
     Source: interpolated Kneser-Ney as in Chen and Goodman 1999, section 2.7.

@@ -82,7 +82,7 @@ def behaviour_rates(model: Model, behaviour: Behaviour, *, n: int = 400, seed: i
 
 def _measure(name: str, count: Count) -> Measure:
     interval = clopper_pearson(count.k, count.n)
-    return Measure.of(name, interval, unit="share", better="higher" if name in SHOULD_FIRE else "lower")
+    return Measure.of(name, interval, better="higher" if name in SHOULD_FIRE else "lower")
 
 
 def digest(behaviour: Behaviour) -> str:

@@ -20,10 +20,12 @@ def scored_windows(source: str, limit: int | None = None) -> Int[np.ndarray, "wi
 
     Arguments:
         source: "plays" or "epic".
-        limit: only the first so many windows.
+        limit: only so many windows, evenly spread.
     """
     ids = token_ids("validation", source)
-    return np.lib.stride_tricks.sliding_window_view(ids, CONTEXT + 1)[::STRIDE][:limit].copy()
+    every = np.lib.stride_tricks.sliding_window_view(ids, CONTEXT + 1)[::STRIDE]
+    chosen = np.arange(len(every)) if limit is None else np.linspace(0, len(every) - 1, limit).astype(int)
+    return every[chosen]
 
 
 def window_bytes(windows: Int[np.ndarray, "window pos"]) -> Int[np.ndarray, " window"]:
