@@ -1,0 +1,115 @@
+"""The one way to train dictionaries: alone, or a whole suite from one reading of the activations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pellucid.compute import SILENT, Progress
+from pellucid.compute.progress import Task
+from pellucid.dictionaries.checkpoints import keep, resume
+from pellucid.dictionaries.config import TrainConfig
+from pellucid.dictionaries.engine import Engine
+from pellucid.dictionaries.learner import Learner
+from pellucid.dictionaries.sources import Source, source_of
+from pellucid.dictionaries.topk import TopK
+
+
+def train(
+    source: Any,
+    config: TrainConfig,
+    *,
+    progress: Progress = SILENT,
+    checkpoint: Path | None = None,
+    engine: Engine | None = None,
+) -> TopK:
+    """Train one dictionary: minimise E||y_hat - y||^2, with dead latents revived by AuxK.
+
+    Arguments:
+        source: ActivationShards; a tensor of activations (rows last axis) or a mapping of tensors by site;
+            (model, tokens) or (model, tokens, site).
+        config: sizes, rates, seeds.
+        progress: told after each step.
+        checkpoint: a folder; an interrupted training goes on from it and ends with the same bits.
+        engine: what runs the loops; None: the fastest for the data.
+
+    Raises:
+        InputError: DI05 NaN activations, DI08 and DI12 too few rows, DI13 the training diverged, DI14 a
+            checkpoint of another learner.
+        MissingError: DI11 for a site that the source does not have.
+
+    Example:
+        >>> sae = train(torch.randn(256, 8), TrainConfig(n_features=16, k=2, steps=4, batch=64))
+        >>> sae.n_features, sae.k
+        (16, 2)
+
+    Source: Gao et al. 2024, arXiv 2406.04093, appendix A.
+    """
+    return train_suite(source, [config], progress=progress, checkpoint=checkpoint, engine=engine)[0]
+
+
+def train_suite(
+    source: Any,
+    configs: Sequence[TrainConfig],
+    *,
+    progress: Progress = SILENT,
+    checkpoint: Path | None = None,
+    engine: Engine | None = None,
+) -> list[TopK]:
+    """Train many dictionaries from one reading of the activations; each is bit for bit what it is alone.
+
+    Dictionaries with the same batch and order_seed learn from the same batches side by side, each with its own
+    weights, optimiser and clipping.
+
+    Arguments:
+        source: as for `train`; a model is run once for all sites.
+        configs: one for each dictionary.
+        progress: told after each step.
+        checkpoint: a folder for all of them.
+        engine: what runs the loops; None: the fastest for the data.
+    """
+    rows = source_of(source, [config.sites for config in configs], [config.convention for config in configs])
+    learners = [Learner(rows, config, engine) for config in configs]
+    for number, learner in enumerate(learners):
+        if checkpoint is not None:
+            learner.path = checkpoint / f"dictionary-{number}.safetensors"
+            resume(learner.path, learner)
+    with progress.task("training dictionaries", sum(config.steps for config in configs)) as task:
+        for group in groups_of(learners):
+            run_group(rows, group, task)
+    return [learner.finished() for learner in learners]
+
+
+def groups_of(learners: Sequence[Learner]) -> list[list[Learner]]:
+    """Learners that share their batches, together."""
+    groups: dict[tuple[int, int], list[Learner]] = {}
+    for learner in learners:
+        groups.setdefault((learner.config.batch, learner.config.order_seed), []).append(learner)
+    return list(groups.values())
+
+
+def run_group(source: Source, group: Sequence[Learner], task: Task) -> None:
+    """Feed the same batches to all dictionaries of a group until the last has had its steps."""
+    task.advance(sum(learner.done for learner in group))
+    sites = sorted({site for learner in group for site in learner.sites})
+    first = min(learner.done for learner in group)
+    last = max(learner.config.steps for learner in group)
+    config = group[0].config
+    stream = source.batches(sites, config.batch, config.order_seed, first)
+    for step in range(first, last):
+        batch = next(stream)
+        for learner in group:
+            if learner.done == step < learner.config.steps:
+                learner.advance(batch)
+                task.advance(1)
+                keep_when_due(learner)
+        if (step + 1) % config.log_every == 0:
+            task.note(group[0].remark())
+
+
+def keep_when_due(learner: Learner) -> None:
+    """Write the checkpoint every so many steps and after the last."""
+    due = learner.done % learner.config.checkpoint_every == 0 or learner.done == learner.config.steps
+    if learner.path is not None and due:
+        keep(learner.path, learner)
