@@ -36,14 +36,14 @@ class Case:
     modules: tuple[Module, ...]
     """Its modules; the first is the one that was asked for."""
 
-    # Reading and writing ---------------------------------------------------------------------------------------
+    # Reading and writing -----------------------------------------------------------------------
 
     @staticmethod
     def read(*sources: str | Path) -> Case:
         """Read a case from gsn2x YAML: files (with the modules that they use), or a text.
 
         Args:
-            sources: a path, several paths that form one set, or YAML text (anything with a line break or ``: ``).
+            sources: a path, several paths that form one set, or YAML text (with a line break or ``: ``).
 
         Raises:
             MissingError: Y04 when a file does not exist.
@@ -63,15 +63,14 @@ class Case:
 
     @staticmethod
     def of(nodes: Iterable[Node], *, name: str = "case") -> Case:
-        """Make a case from elements: ``Case.of([Node("G1", text="Safe", supported_by=("Sn1",)), Node("Sn1")])``."""
+        """Make a case from elements: ``Case.of([Node("G1", supported_by=("Sn1",)), Node("Sn1")])``."""
         return Case((Module(name, tuple(nodes)),))
 
     def write(self, path: str | Path) -> Path:
         """Write the case as gsn2x YAML; either the whole new file is there afterwards or the old one is.
 
         Raises:
-            InputError: Y05 when the case has several modules (write ``case.module(name)``), Y06 when the place
-                cannot be written.
+            InputError: Y05 when the case has several modules, Y06 when the place cannot be written.
         """
         if len(self.modules) != 1:
             names = ", ".join(module.name for module in self.modules)
@@ -107,7 +106,7 @@ class Case:
             raise MissingError("Y07", f"No module '{name}'. The case has {', '.join(names)}.", hint)
         return Case((found[0],))
 
-    # What is in it ---------------------------------------------------------------------------------------------
+    # What is in it -----------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -161,7 +160,7 @@ class Case:
         starts = [name for name, node in self.nodes.items() if name in items or node.finding in items]
         return self.graph.reach(starts, self.graph.dependents)
 
-    # What it amounts to ----------------------------------------------------------------------------------------
+    # What it amounts to ------------------------------------------------------------------------
 
     def check(
         self,
@@ -196,8 +195,8 @@ class Case:
 
         Args:
             findings: a mapping by id, Findings or Headers, or a callable such as ``store.header``.
-            present: digests of what exists now, by ``model:ID``, ``data:ID`` and ``code:METHOD``. A leaf whose
-                Finding was made from another digest is stale; what is not named here is taken as unchanged.
+            present: digests of what exists now, by ``model:ID``, ``data:ID`` and ``code:METHOD``. A leaf
+                whose Finding was made from another digest is stale; what is not named is taken as unchanged.
 
         Example:
             >>> Case.read("G1: {supportedBy: [Sn1]}\\nSn1: {}").evaluate({}).states["Sn1"].reason
@@ -206,7 +205,7 @@ class Case:
         return judge(self.graph, Evidence.of(self.graph, findings, present))
 
     def sensitivity(self, findings: Findings = (), present: Present | None = None) -> list[Sensitivity]:
-        """The verdict with each leaf taken out and flipped, all others as they are now; deciding leaves first."""
+        """The verdict with each leaf taken out and flipped, others as they are now; deciding leaves first."""
         leaves = read_leaves(self.graph, Evidence.of(self.graph, findings, present))
         return knock_outs(self.graph, {name: state.now for name, state in leaves.items()})
 
@@ -289,11 +288,14 @@ def _normal(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
 def _normal_node(node: Node) -> Node:
     text = None if node.text is None else _lines(node.text)
     layers = tuple(sorted((name, _lines(value)) for name, value in node.layers))
-    lists = {
-        name: tuple(dict.fromkeys(getattr(node, name)))
-        for name in ("supported_by", "in_context_of", "classes")
-    }
-    return replace(node, text=text, layers=layers, **lists)
+    return replace(
+        node,
+        text=text,
+        layers=layers,
+        supported_by=tuple(dict.fromkeys(node.supported_by)),
+        in_context_of=tuple(dict.fromkeys(node.in_context_of)),
+        classes=tuple(dict.fromkeys(node.classes)),
+    )
 
 
 def _lines(text: str) -> str:

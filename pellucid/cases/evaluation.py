@@ -98,7 +98,7 @@ def _top(run: _Pass) -> Reading:
 
 
 def carries_own_value(graph: Graph, name: str) -> bool:
-    """Whether an element's value comes from outside the argument: from evidence, acceptance, or nothing yet."""
+    """Whether an element's value comes from outside: from evidence, acceptance, or nothing yet."""
     node = graph.nodes[name]
     if (
         node.kind in (NodeKind.SOLUTION, NodeKind.COUNTER_SOLUTION, NodeKind.ASSUMPTION)

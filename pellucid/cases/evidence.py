@@ -1,7 +1,7 @@
 """What the leaves of an argument say: predicates over Findings, acceptance, and whether evidence is fresh.
 
-A leaf cites a Finding by id and never holds a number itself. Freshness is orthogonal to the value: a leaf can be
-true and stale, and then its value *now* is undecided.
+A leaf cites a Finding by id and never holds a number itself. Freshness is orthogonal to the value: a leaf can
+be true and stale, and then its value *now* is undecided.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _header(find: Callable[[str], Finding | Header | None], finding_id: str) -> 
         return None
     if found is None:
         return None
-    header: Header = getattr(found, "header", found)
+    header = found.header if isinstance(found, Finding) else found
     return header if str(header.id).startswith(finding_id) else None
 
 
@@ -168,7 +168,7 @@ _INPUTS = {"model": "model", "data": "data", "code": "the code of"}
 
 
 def inputs(provenance: Provenance) -> Iterator[tuple[str, str]]:
-    """What a Finding was made from: keys as in ``present`` (``model:ID``, ``data:ID``, ``code:METHOD``) and digests."""
+    """What a Finding was made from, keyed as in ``present``: ``model:ID``, ``data:ID``, ``code:METHOD``."""
     if provenance.subject is not None:
         yield f"model:{provenance.subject.id}", provenance.subject.sha256
     if provenance.data is not None:

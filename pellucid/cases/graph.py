@@ -64,7 +64,7 @@ class Graph:
 
     @cached_property
     def depends(self) -> Mapping[str, tuple[str, ...]]:
-        """For each element, all whose value its own value reads: legs, contexts, challengers, doubts of a relation."""
+        """For each element, all that its value reads: legs, contexts, challengers, doubts of a relation."""
         return {name: tuple(dict.fromkeys(self._reads(name))) for name in self.nodes}
 
     def _reads(self, name: str) -> Iterator[str]:

@@ -71,8 +71,8 @@ def parse_module(text: str, *, file: str) -> Module:
         file: what messages call the document.
 
     Raises:
-        InputError: Y01 not readable as YAML, Y02 an id or attribute stated twice, Y03 a value of the wrong type;
-            the message lists every fault of its kind with its line.
+        InputError: Y01 not readable as YAML, Y02 an id or attribute stated twice, Y03 a value of the wrong
+            type; the message lists every fault of its kind with its line.
 
     Example:
         >>> module = parse_module("G1:\\n  text: Safe\\n  supportedBy: Sn1\\nSn1: {}", file="a.yaml")
@@ -99,7 +99,7 @@ def _refuse(faults: list[str], code: str, what: str, remedy: str) -> None:
     raise InputError(code, f"{shown}{more}: {what}.", remedy)
 
 
-# Events to values ----------------------------------------------------------------------------------------------
+# Events to values ------------------------------------------------------------------------------
 
 
 def _document(reading: _Reading, text: str) -> _Mapping:
@@ -130,9 +130,8 @@ def _first(reading: _Reading) -> _Yaml | None:
     for event in reading.events:
         if isinstance(event, yaml.DocumentStartEvent):
             if value is not None:
-                line = event.start_mark.line + 1
                 raise InputError(
-                    "Y01", f"{reading.at(line)}: a second document.", "Keep one document in a file."
+                    "Y01", f"{reading.file} holds a second document.", "Keep one document in a file."
                 )
             value = _value(reading, next(reading.events), 0)
     return None if isinstance(value, _Scalar) and value.empty else value
@@ -145,11 +144,11 @@ def _value(reading: _Reading, event: Any, depth: int) -> _Yaml:
             "Y01", f"{reading.at(line)}: nested deeper than {_DEPTH}.", "An element is two levels deep."
         )
     if isinstance(event, yaml.AliasEvent):
-        return _alias(reading, event.anchor, line)
+        return _alias(reading, str(event.anchor), line)
     if event.tag not in _TAGS:
         reading.fault(line, f"the tag {event.tag} is not understood")
     if isinstance(event, yaml.ScalarEvent):
-        value: _Yaml = _Scalar(event.value, line, event.value == "" and event.style is None)
+        value: _Yaml = _Scalar(event.value, line, event.value == "" and not event.style)
     elif isinstance(event, yaml.SequenceStartEvent):
         value = _sequence(reading, line, depth)
     else:
@@ -197,7 +196,7 @@ def _called(value: _Yaml) -> str:
     return {_Scalar: "single value", _Sequence: "list", _Mapping: "mapping"}[type(value)]
 
 
-# Values to elements --------------------------------------------------------------------------------------------
+# Values to elements ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -208,7 +207,8 @@ class _Fields:
     owner: str
     values: _Mapping
 
-    def _wrong(self, name: str, wanted: str) -> None:
+    def wrong(self, name: str, wanted: str) -> None:
+        """Note that an attribute has the wrong type."""
         value = self.values.items[name]
         given = f"'{value.text}'" if isinstance(value, _Scalar) else f"a {_called(value)}"
         self.reading.fault(value.line, f"{self.owner} {name} is {given}; expected {wanted}")
@@ -219,20 +219,21 @@ class _Fields:
             return None
         if isinstance(value, _Scalar):
             return value.text
-        return self._wrong(name, "a text")
+        self.wrong(name, "a text")
+        return None
 
     def flag(self, name: str) -> bool:
         text = self.string(name)
         if text is None or text.lower() in ("true", "false"):
             return text is not None and text.lower() == "true"
-        self._wrong(name, "true or false")
+        self.wrong(name, "true or false")
         return False
 
     def integer(self, name: str, *, least: int | None = None) -> int | None:
         text = self.string(name)
         number = None if text is None else _integer(text)
         if text is not None and (number is None or (least is not None and number < least)):
-            self._wrong(name, "a whole number" + ("" if least is None else f" of at least {least}"))
+            self.wrong(name, "a whole number" + ("" if least is None else f" of at least {least}"))
             return None
         return number
 
@@ -243,7 +244,7 @@ class _Fields:
         items = value.items if isinstance(value, _Sequence) else [value]
         if all(isinstance(item, _Scalar) for item in items):
             return tuple(item.text for item in items if isinstance(item, _Scalar))
-        self._wrong(name, "an id or a list of ids")
+        self.wrong(name, "an id or a list of ids")
         return ()
 
     def groups(self, name: str, wanted: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -251,7 +252,7 @@ class _Fields:
         if value is None:
             return ()
         if not isinstance(value, _Mapping):
-            self._wrong(name, wanted)
+            self.wrong(name, wanted)
             return ()
         inner = _Fields(self.reading, f"{self.owner} {name}", value)
         return tuple((key, inner.names(key)) for key in value.items)
@@ -351,7 +352,8 @@ def _node_type(fields: _Fields) -> NodeKind | None:
     if text in names:
         return NodeKind(text)
     wanted = f"one of {', '.join(names)}. {did_you_mean(text, names)}".strip()
-    return fields._wrong("nodeType", wanted)
+    fields.wrong("nodeType", wanted)
+    return None
 
 
 def _challenged(fields: _Fields) -> tuple[str, ...]:
@@ -361,7 +363,7 @@ def _challenged(fields: _Fields) -> tuple[str, ...]:
     ends = tuple(end.strip() for end in text.split("->"))
     if len(ends) <= 2 and all(ends):
         return ends
-    fields._wrong("challenges", "an id, or a relation `A -> B`")
+    fields.wrong("challenges", "an id, or a relation `A -> B`")
     return ()
 
 
@@ -371,16 +373,14 @@ def _horizontal_index(
     value = fields.values.items.get("horizontalIndex")
     if value is None:
         return None
-    wanted = "{relative: number} or {absolute: number or last}"
-    if not isinstance(value, _Mapping) or len(value.items) != 1:
-        return fields._wrong("horizontalIndex", wanted)
-    (word,) = value.items
+    word = next(iter(value.items)) if isinstance(value, _Mapping) and len(value.items) == 1 else ""
+    if not isinstance(value, _Mapping) or word not in ("relative", "absolute"):
+        fields.wrong("horizontalIndex", "{relative: number} or {absolute: number or last}")
+        return None
     inner = _Fields(fields.reading, f"{fields.owner} horizontalIndex", value)
     if word == "absolute" and inner.string(word) == "last":
         return "absolute", "last"
-    number = (
-        inner.integer(word) if word in ("relative", "absolute") else fields._wrong("horizontalIndex", wanted)
-    )
+    number = inner.integer(word)
     if number is None:
         return None
     return ("relative", number) if word == "relative" else ("absolute", number)
@@ -398,11 +398,12 @@ def _extension(reading: _Reading, item: _Yaml) -> Extension | None:
     fields = _Fields(reading, "module extends", item) if isinstance(item, _Mapping) else None
     name = fields.string("module") if fields else None
     if fields is None or name is None:
-        return reading.fault(item.line, "module extends needs entries with `module` and `develops`")
+        reading.fault(item.line, "module extends needs entries with `module` and `develops`")
+        return None
     return Extension(name, fields.groups("develops", "foreign ids with the local ids that support them"))
 
 
-# Elements to text ----------------------------------------------------------------------------------------------
+# Elements to text ------------------------------------------------------------------------------
 
 
 class _Writer(_DUMPER):  # type: ignore[misc]

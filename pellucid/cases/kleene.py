@@ -62,7 +62,8 @@ def at_least(count: int, readings: list[Reading], every: int) -> Reading:
 
 
 def _counted(count: int, masks: list[int], every: int) -> int:
-    """The bits set in at least ``count`` of the masks: ``reached[j]`` holds those set in at least j so far."""
+    """The bits set in at least ``count`` of the masks."""
+    # reached[j]: the bits set in at least j of the masks so far.
     reached = [every] + [0] * count
     for mask in masks:
         for j in range(count, 0, -1):

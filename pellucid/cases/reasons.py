@@ -1,4 +1,4 @@
-"""Why the top is not true: the shortest chain to one leaf whose change would move it, or a minimal set of them."""
+"""Why the top is not true: the shortest chain to one leaf that would move it, or a minimal set of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Leaves:
     """The present value of each leaf."""
 
     def under(self, changes: Mapping[str, int], scenarios: int) -> dict[str, Reading]:
-        """Readings of all elements when each leaf has its wished value in the scenarios of its mask in ``changes``."""
+        """Readings of all elements when each leaf has its wished value in the scenarios of its mask."""
         every = (1 << scenarios) - 1
         base = {name: constant(value, every) for name, value in self.values.items()} | background(
             self.graph, every
@@ -43,7 +43,7 @@ class Leaves:
 
     @cached_property
     def wishes(self) -> dict[str, Value]:
-        """For each leaf that is not yet so, the value that would help: T below the top, F below a challenge."""
+        """For each leaf, the value that would help if it has another: T below the top, F below a challenge."""
         sides = _sides(self.graph)
         wished = {name: ("T" if sides.get(name, True) else "F") for name in self.values}
         return {name: value for name, value in wished.items() if self.values[name] != value}  # type: ignore[misc]
@@ -66,8 +66,8 @@ def _sides(graph: Graph) -> dict[str, bool]:
 def reasons(graph: Graph, leaves: Leaves) -> tuple[Chain, ...]:
     """Chains from the top to the leaves that explain why it is not true.
 
-    If changing one leaf alone would raise the top, the shortest such chain, and among equals the first leaf of the
-    file that is false rather than undecided. Otherwise one chain to each leaf of a set that raises the top together
+    If changing one leaf alone would raise the top, the shortest such chain; among equals evidence comes before
+    challenges and false before undecided. Otherwise one chain to each leaf of a set that raises the top together
     and of which none can be left out.
     """
     names = sorted(
@@ -78,8 +78,7 @@ def reasons(graph: Graph, leaves: Leaves) -> tuple[Chain, ...]:
         return (single,)
     needed = _minimal(leaves, names)
     after = leaves.under(dict.fromkeys(needed, 1), 1)
-    chains = (_way(graph, name, _moved(leaves, after, 0)) for name in needed)
-    found = (chain for chain in chains if chain)
+    found = _ways(graph, needed, _moved(leaves, after, 0))
     return tuple(sorted(found, key=lambda chain: (graph.nodes[chain[-1]].kind in COUNTERS, len(chain))))
 
 
@@ -109,9 +108,8 @@ def _shortest(leaves: Leaves, names: list[str]) -> Chain:
     for scenario, name in enumerate(names):
         if best and len(best) <= depth.get(name, 0) + 1:
             break
-        chain = _way(leaves.graph, name, _moved(leaves, after, scenario))
-        if chain and (not best or len(chain) < len(best)):
-            best = chain
+        found = _ways(leaves.graph, [name], _moved(leaves, after, scenario))
+        best = min([*([best] if best else []), *found], key=len, default=())
     return best
 
 
@@ -155,19 +153,17 @@ def _moved(leaves: Leaves, after: Mapping[str, Reading], scenario: int) -> set[s
     return {name for name in after if after[name].at(scenario) != leaves.before[name].at(0)}
 
 
-def _way(graph: Graph, end: str, through: Iterable[str]) -> Chain:
-    allowed = set(through)
-    came: dict[str, str | None] = {name: None for name in graph.tops if name in allowed}
+def _ways(graph: Graph, ends: Iterable[str], through: set[str]) -> list[Chain]:
+    """The shortest way from a top down to each end that can be reached through the given elements."""
+    came: dict[str, str | None] = {name: None for name in graph.tops if name in through}
     waiting = deque(came)
     while waiting:
         name = waiting.popleft()
-        if name == end:
-            return _trail(came, end)
         for other in graph.depends.get(name, ()):
-            if other in allowed and other not in came:
+            if other in through and other not in came:
                 came[other] = name
                 waiting.append(other)
-    return ()
+    return [_trail(came, end) for end in ends if end in came]
 
 
 def _trail(came: Mapping[str, str | None], end: str) -> Chain:

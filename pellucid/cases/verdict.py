@@ -123,7 +123,8 @@ def _now(verdict: Verdict, name: str) -> Value | None:
 
 
 def judge(graph: Graph, evidence: Evidence) -> Verdict:
-    """Evaluate an argument against evidence: scenario 0 ignores staleness, scenario 1 takes stale leaves out."""
+    """Evaluate an argument against evidence, in both readings."""
+    # Scenario 0 ignores staleness; scenario 1 takes stale leaves out.
     leaves = read_leaves(graph, evidence)
     base = {name: _reading(state) for name, state in leaves.items()} | background(graph, 0b11)
     settled = settle(graph, base, 0b11)

@@ -21,7 +21,7 @@ def check_bindings(modules: tuple[Module, ...], graph: Graph, *, expected: bool)
     Args:
         modules: the modules of the case.
         graph: its relations.
-        expected: whether evidence is asked for; an argument that binds nothing is plain GSN and is left alone.
+        expected: whether evidence is asked for; an argument that binds nothing is plain GSN, left alone.
     """
     bound = expected or any(node.finding or node.predicate for node in graph.nodes.values())
     for module in modules:
@@ -102,15 +102,11 @@ def _defeater(node: Node, graph: Graph, where: str) -> Iterator[Diagnostic]:
             f"Write `defeater:` with {', '.join(DEFEATER_KINDS[:-1])} or {DEFEATER_KINDS[-1]}. {hint}".strip()
         )
         yield Diagnostic("D01", "warning", where, problem, remedy)
-    relations = [graph.doubts(node.id, end) for end in node.challenges]
-    if not graph.challengers.get(node.id) and not any(relations) and not graph.support.get(node.id):
-        if node.finding is None:
-            problem = (
-                f"The doubt '{node.id}' has neither evidence nor reply, so what it challenges stays open."
-            )
-            yield Diagnostic(
-                "D03", "warning", where, problem, "Bind it to a Finding, or add a counter that answers it."
-            )
+    answered = graph.challengers.get(node.id) or any(graph.doubts(node.id, end) for end in node.challenges)
+    if not answered and not graph.support.get(node.id) and node.finding is None:
+        problem = f"The doubt '{node.id}' has neither evidence nor reply, so what it challenges stays open."
+        remedy = "Bind it to a Finding, or add a counter that answers it."
+        yield Diagnostic("D03", "warning", where, problem, remedy)
 
 
 def check_evidence(modules: tuple[Module, ...], graph: Graph, evidence: Evidence) -> Iterator[Diagnostic]:

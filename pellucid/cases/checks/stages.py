@@ -34,8 +34,8 @@ def diagnose(
         modules: the modules of the case.
         graph: its relations.
         evidence: what the leaves are read against; None leaves the evidence unchecked.
-        strict_peer: stop after the first stage with an error, report one absent name a list, and run only what
-            gsn2x has, as it does.
+        strict_peer: run only what gsn2x has, stop after the first stage with an error, and report one
+            absent name a list, as it does.
         also: optional checks to run (V08, V11).
         masked: names of modules whose references are not checked.
 

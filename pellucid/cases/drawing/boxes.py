@@ -30,7 +30,7 @@ SLANT = 18.0
 MARKS = 40.0
 """Width kept free for two marks."""
 _WORD = 58.0
-"""Width kept free for the longest word of state, so that a drawing keeps its layout when the verdict changes."""
+"""Width kept free for the longest word of state: a drawing keeps its layout when the verdict changes."""
 _PAD = 11.0
 _LIMITS = (180.0, 240.0, 320.0, 420.0)
 _ROUND_LIMITS = (104.0, 136.0, 190.0, 260.0)

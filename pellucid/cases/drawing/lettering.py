@@ -7,8 +7,8 @@ import unicodedata
 SIZE = 12.5
 LINE = 16.0
 
-# Advance widths in thousandths of the type size, of the Arial-metric sans that most systems have. Other system
-# fonts run up to an eighth wider, hence the margin.
+# Advance widths in thousandths of the type size, of the Arial-metric sans that most systems have. Other
+# system fonts run up to an eighth wider, hence the margin.
 _WIDTHS = {
     191: "'",
     222: "ijl’",
@@ -77,11 +77,11 @@ def _bulleted(line: str) -> str:
 def _wrapped(line: str, limit: float, characters: int | None) -> list[str]:
     lines: list[str] = []
     current = ""
-    for word in (piece for word in line.split() for piece in _pieces(word, limit, characters)):
-        longer = f"{current} {word}" if current else word
+    for piece in (piece for word in line.split() for piece in _pieces(word, limit, characters)):
+        longer = f"{current} {piece}" if current else piece
         if current and not _fits(longer, limit, characters):
             lines.append(current)
-            current = word
+            current = piece
         else:
             current = longer
     return [*lines, current] if current else lines

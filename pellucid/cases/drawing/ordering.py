@@ -46,7 +46,7 @@ def order(starts: Iterable[list[Rank]], below: Links, above: Links) -> list[Rank
     """Order the items of each rank, never with more crossings than any of the orders to start from.
 
     Args:
-        starts: orders to start from, each a full list of ranks; the first with the fewest crossings wins ties.
+        starts: orders to start from, each a full list of ranks; the earliest wins ties.
         below: links downward.
         above: the same links upward.
 

@@ -1,7 +1,7 @@
 """Where each element of a drawing goes.
 
-Contexts and assumptions move with their owner as one block. A line that passes a rank holds a narrow slot of its
-own there, so that it can run down between the elements.
+Contexts and assumptions move with their owner as one block. A line that passes a rank holds a narrow slot of
+its own there, so that it can run down between the elements.
 """
 
 from __future__ import annotations
@@ -174,8 +174,11 @@ class Arrangement(Hierarchy):
         return {(link.owner, link.other): float(index) for index, link in enumerate(self.links)}
 
     def _turn(self, link: Link) -> float:
-        """Where a link comes among those of its owner: support as stated, a doubt after the relation it challenges,
-        challenges of what stands to the left first."""
+        """Where a link comes among those of its owner.
+
+        Support comes as stated, a doubt after the relation that it challenges, and challenges of what stands to
+        the left come first.
+        """
         if link.relation is not None:
             return self._stated.get(link.relation, 0.0) + 0.5
         owner = self.home.get(link.owner)
@@ -209,7 +212,7 @@ class Arrangement(Hierarchy):
             moved.insert(min(max(to, 0), len(moved)), item)
         return moved
 
-    # Coordinates -----------------------------------------------------------------------------------------------
+    # Coordinates -------------------------------------------------------------------------------
 
     @cached_property
     def xs(self) -> list[float]:
@@ -242,7 +245,7 @@ class Arrangement(Hierarchy):
         return xs[near[0]] if len(near) == 1 and len(below[near[0]]) == 1 else xs[item]
 
     def _settle(self, rank: Rank, xs: list[float], wanted: Mapping[int, float]) -> None:
-        """Move a rank as near as possible to where its items want to be (least squares, in order, no overlap)."""
+        """Move a rank as near as possible to where its items want to be: least squares, no overlap."""
         offsets = [0.0]
         for one, other in itertools.pairwise(rank):
             slots = (self.items[one].owner is None) + (self.items[other].owner is None)
@@ -281,7 +284,7 @@ class Arrangement(Hierarchy):
 
 
 def _walk(starts: range, below: Mapping[int, list[int]], above: Mapping[int, list[int]]) -> list[int]:
-    """Items in the order of a depth-first walk from those with nothing above: a tree comes out without crossings."""
+    """Items in the order of a depth-first walk from the top: a tree comes out without crossings."""
     seen: dict[int, None] = {}
     stack = sorted(starts, key=lambda item: (not above.get(item), -item))
     while stack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ class Routing:
         return [(start_x, y), (middle, y), (middle, other.y), (end_x, other.y)]
 
     def _down(self, link: Link, *, until: Point | None = None) -> list[Point]:
-        """From an element down through the slots to one on a lower rank (or, with ``until``, up to that point)."""
+        """From an element (or the point ``until``) down through the slots to one on a lower rank."""
         trail = self.at.trails[link]
         owner_first = self.at.number[self.at.block_of(link.owner)] == trail[0]
         upper, lower = (link.owner, link.other) if owner_first else (link.other, link.owner)
@@ -98,7 +99,7 @@ class Routing:
         return _upright((place.x + dx, _lower_edge(place, dx)), floor)
 
     def _lane(self, name: str, y: float) -> list[Point]:
-        """From something beside an owner to a height above or below its rank, past what is stacked with it."""
+        """From something beside an owner to a height above or below, past what is stacked with it."""
         place, owner = self.places[name], self.places[self.at.home[name]]
         column = [self.places[other] for other, of in self.at.home.items() if of == owner.box.id]
         column = [other for other in column if (other.x > owner.x) == (place.x > owner.x)]
@@ -133,7 +134,7 @@ class Routing:
         return Route(link, tuple(reversed(points)))
 
     def _meeting(self, route: Route) -> Point:
-        """A point of a line that a challenge can reach from the band below: its first bend, else its middle."""
+        """A point of a line that a challenge can reach from below: its first bend, else its middle."""
         points = route.points if route.link.kind != "challenge" else tuple(reversed(route.points))
         floor = self.at.floor(self.at.rank[self.at.block_of(route.link.owner)])
         for (x, y), (to_x, to_y) in itertools.pairwise(points):
@@ -152,7 +153,7 @@ def _side_edge(place: Place, y: float, *, right: bool) -> float:
 
 def _lower_edge(place: Place, dx: float) -> float:
     if place.box.round:
-        return place.y + place.box.height / 2 * (1 - (2 * dx / place.box.width) ** 2) ** 0.5
+        return place.y + place.box.height / 2 * math.sqrt(1 - (2 * dx / place.box.width) ** 2)
     return place.bottom
 
 

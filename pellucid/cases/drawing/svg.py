@@ -1,4 +1,4 @@
-"""Draw an argument as SVG: shape for kind, word and mark and colour for state, a thick line for the reason."""
+"""Draw an argument as SVG: shape for kind; word, mark and colour for state; a thick line for the reason."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ MARKS = {
 _CLASSES = {"support": "sup", "context": "inctx", "challenge": "chal"}
 
 _DEFS = (
-    '<defs><pattern id="hatch" width="8" height="8" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+    '<defs><pattern id="hatch" width="8" height="8" patternUnits="userSpaceOnUse" '
+    'patternTransform="rotate(45)">'
     '<rect width="8" height="8" fill="var(--refutes-tint)"/>'
     '<path d="M0 0V8" stroke="var(--refutes)" stroke-opacity=".3" stroke-width="1.5"/></pattern>'
     '<pattern id="dots" width="8" height="8" patternUnits="userSpaceOnUse">'
@@ -40,8 +41,8 @@ _DEFS = (
     '<marker id="hollow" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="9" markerHeight="9" '
     'orient="auto-start-reverse"><path d="M1 1 9 5 1 9z" fill="var(--sheet)" stroke="var(--edge)"/></marker>'
     '<marker id="redhead" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" markerHeight="8" '
-    'orient="auto-start-reverse"><path d="M0 1 9 5 0 9" fill="none" stroke="var(--refutes)" stroke-width="1.8"/>'
-    "</marker></defs>"
+    'orient="auto-start-reverse"><path d="M0 1 9 5 0 9" fill="none" stroke="var(--refutes)" '
+    'stroke-width="1.8"/></marker></defs>'
 )
 
 _LIGHT = (
@@ -76,7 +77,8 @@ _STYLE = (
     "text-anchor:end}.gsn .id.word{fill:var(--c,var(--ink-2))}"
     ".gsn .sup{stroke:var(--edge);fill:none;stroke-width:1.3;marker-end:url(#head)}"
     ".gsn .inctx{stroke:var(--edge);fill:none;stroke-width:1.2;marker-end:url(#hollow)}"
-    ".gsn .chal{stroke:var(--refutes);fill:none;stroke-width:1.5;stroke-dasharray:6 4;marker-end:url(#redhead)}"
+    ".gsn .chal{stroke:var(--refutes);fill:none;stroke-width:1.5;stroke-dasharray:6 4;"
+    "marker-end:url(#redhead)}"
     ".gsn .why{stroke:var(--ink);stroke-width:3;fill:none}"
     "</style>"
 )
@@ -160,7 +162,7 @@ def _text(text: str, x: float, y: float, css: str = "", *, middle: bool = False,
     return f'<text{cls} x="{_n(x)}" y="{_n(y)}"{anchor}>{_safe(escape(text, quote=False))}</text>'
 
 
-# Lines ---------------------------------------------------------------------------------------------------------
+# Lines -----------------------------------------------------------------------------------------
 
 
 def _path(points: tuple[Point, ...]) -> str:
@@ -185,7 +187,8 @@ def _reason(layout: Layout, chains: tuple[tuple[str, ...], ...]) -> Iterator[str
     steps = dict.fromkeys(step for chain in chains for step in itertools.pairwise(chain))
     for step in steps:
         if step in lines:
-            yield f'<path class="why" fill="none" d="{_path(lines[step].points)}"/>'
+            dashes = ' stroke-dasharray="6 4"' if lines[step].link.kind == "challenge" else ""
+            yield f'<path class="why" fill="none"{dashes} d="{_path(lines[step].points)}"/>'
 
 
 def _claim_points(layout: Layout, graph: Graph) -> Iterator[str]:
@@ -205,7 +208,7 @@ def _middle(points: tuple[Point, ...]) -> Point:
     return (x + to_x) / 2, (y + to_y) / 2
 
 
-# Elements ------------------------------------------------------------------------------------------------------
+# Elements --------------------------------------------------------------------------------------
 
 
 def state_of(node: Node, state: NodeState | None) -> tuple[str, str]:
@@ -337,7 +340,8 @@ def _placed(mark: str, x: float, y: float) -> str:
 def _rectangle(place: Place, radius: float = 0) -> str:
     corners = f' rx="{_n(radius)}"' if radius else ""
     width, height = _n(place.box.width), _n(place.box.height)
-    return f'<rect class="shape"{corners} x="{_n(place.left)}" y="{_n(place.top)}" width="{width}" height="{height}"/>'
+    corner = f'x="{_n(place.left)}" y="{_n(place.top)}"'
+    return f'<rect class="shape"{corners} {corner} width="{width}" height="{height}"/>'
 
 
 def _rounded(place: Place) -> str:
@@ -374,7 +378,8 @@ def _cross(place: Place) -> str:
         _n(place.top + 6),
         _n(place.bottom - 6),
     )
-    return f'<path class="cross" stroke-opacity=".35" d="M{left} {bottom}L{right} {top}M{left} {top}L{right} {bottom}"/>'
+    lines = f"M{left} {bottom}L{right} {top}M{left} {top}L{right} {bottom}"
+    return f'<path class="cross" stroke-opacity=".35" d="{lines}"/>'
 
 
 _OUTLINES = {
