@@ -25,7 +25,7 @@ def scored_windows(source: str, limit: int | None = None) -> Int[np.ndarray, "wi
     ids = token_ids("validation", source)
     every = np.lib.stride_tricks.sliding_window_view(ids, CONTEXT + 1)[::STRIDE]
     chosen = np.arange(len(every)) if limit is None else np.linspace(0, len(every) - 1, limit).astype(int)
-    return every[chosen]
+    return np.asarray(every[chosen])
 
 
 def window_bytes(windows: Int[np.ndarray, "window pos"]) -> Int[np.ndarray, " window"]:

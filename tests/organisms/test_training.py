@@ -134,10 +134,10 @@ def test_the_recipe_gives_the_shipped_curve(name, tmp_path):
         seen.append(float(value.detach()))
         return value
 
+    again = dataclasses.replace(recipe, batches=stop_at_twenty, loss=watched_loss)
     torch.set_num_threads(1)
     try:
         with pytest.raises(StopError):
-            again = dataclasses.replace(recipe, batches=stop_at_twenty, loss=watched_loss)
             follow(again, starting_weights(recipe), tmp_path / "again", SILENT)
     finally:
         torch.set_num_threads(threads)
