@@ -1,7 +1,7 @@
 """The one attention function: fused unless a run asks for scores or pattern, or brings its own.
 
-transformers looks the function up by name, so opened models keep their own code; which run is active is kept in a
-context variable, so two threads never see each other's.
+transformers looks the function up by name, so opened models keep their own code; which run is active is
+kept in a context variable, so two threads never see each other's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ AttentionFunction = Callable[..., tuple[Tensor, Tensor | None]]
 Visit = Callable[[nn.Module, str, Tensor], Tensor]
 
 ACTIVE: ContextVar[AttentionFunction | None] = ContextVar("pellucid_attention", default=None)
-HONOURED = {"softcap", "sliding_window", "dropout", "s_aux", "is_causal", "position_ids"}
 
 
 def explicit(visit: Visit) -> AttentionFunction:
@@ -75,8 +74,7 @@ def normalised(scores: Tensor, sinks: Tensor | None) -> Tensor:
 
 
 def branching(prefix: int) -> AttentionFunction:
-    """Attention of parallel branches: the first ``prefix`` tokens are plainly causal, every later token attends to
-    the prefix and itself only.
+    """Attention of parallel branches: each attends to the prefix and itself only; the prefix is causal.
 
     For a branch with query q, key k and value v: ``a = softmax([q K_prefix^T, q k] scaling)`` and
     ``z = a[:P] V_prefix + a[P] v``: no copy of the prefix for each branch, no mask between branches.
@@ -124,6 +122,12 @@ def refuse_sinks(extra: dict[str, Any]) -> None:
         )
 
 
+def leave(module: nn.Module, side: str, tensor: Tensor) -> Tensor:
+    """Change nothing."""
+    return tensor
+
+
+UNTOUCHED = explicit(leave)
 NAME = "pellucid"
 
 
@@ -134,6 +138,8 @@ def dispatch(
     active = ACTIVE.get()
     if active is not None:
         return active(module, query, key, value, attention_mask, **extra)
+    if extra.get("softcap") is not None:  # the fused kernel cannot cap scores
+        return UNTOUCHED(module, query, key, value, attention_mask, **extra)
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     found: tuple[Tensor, Tensor | None] = sdpa_attention_forward(

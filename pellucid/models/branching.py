@@ -15,8 +15,8 @@ def branch_logits(
 ) -> Float[Tensor, "batch branch vocab"]:
     """Logits after ``prefix`` followed by each branch token, as if each had been run alone.
 
-    All branches stand at position P, and attend to the prefix and themselves only, so the prefix is computed once and
-    nothing is copied. Equal to the plain forward of (prefix, token) to 1e-5.
+    All branches stand at position P, and attend to the prefix and themselves only, so the prefix is computed
+    once and nothing is copied. Equal to the plain forward of (prefix, token) to 1e-5.
 
     Example:
         >>> branch_logits(model, model.tokens("My lord"), torch.arange(10)).shape   # doctest: +SKIP

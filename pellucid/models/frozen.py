@@ -24,10 +24,10 @@ def freeze(model: Model, terms: Sequence[str], state: object, current: ContextVa
             remedy = f"{did_you_mean(term, TERMS)} Terms: {', '.join(TERMS)}."
             raise MissingError("MD25", f"No term {term!r} can be frozen.", remedy)
     if "norm_scale" in terms:
-        for path in model.family.norms:
+        for path in model.family_table.norms:
             yield model.module.get_submodule(path).register_forward_hook(held(linear_norm, state, current))
     if "gate" in terms:
-        for path in model.family.gates:
+        for path in model.family_table.gates:
             yield model.module.get_submodule(path).register_forward_hook(held(linear_gate, state, current))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pellucid.findings import InputError, MissingError, Subject
 from pellucid.models import run as running
-from pellucid.models.attention import AttentionFunction
+from pellucid.models.attention import AttentionFunction, active
 from pellucid.models.families import Facts, Family, family_of
 from pellucid.models.hashing import weights_sha256
 from pellucid.models.points import Point
@@ -133,7 +133,7 @@ class Model:
         if self.family == "pellucid-transformer":
             inside = any(name.endswith((".scores", ".pattern")) for name in [*names, *writes])
             special = attention is not None or inside or "pattern" in frozen
-            return lambda x: self.module(x, positions, running.attention.active if special else None)
+            return lambda x: self.module(x, positions, active if special else None)
         if self.family == "module":
             return self.module
         extra = (

@@ -15,7 +15,7 @@ SMALLEST, LARGEST = 0.01, 0.99
 
 @dataclass(frozen=True)
 class Level:
-    """The n-grams of one length, each known by its key's rank: key = prefix rank * vocabulary + last token."""
+    """The n-grams of one length, each known by its key: prefix rank * vocabulary + last token."""
 
     keys: Int[np.ndarray, " gram"]
     """Sorted keys."""

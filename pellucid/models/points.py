@@ -50,7 +50,7 @@ def heads(module: str, side: Literal["in", "out"], count: int, width: int) -> Po
     """A tensor whose last axis is heads by d_head."""
 
     def take(tensor: Tensor) -> Tensor:
-        return tensor.unflatten(-1, (count, width))
+        return tensor.view(*tensor.shape[:-1], count, width)
 
     def put(tensor: Tensor, value: Tensor) -> Tensor:
         return value.flatten(-2)
@@ -63,7 +63,8 @@ def columns(module: str, side: Literal["in", "out"], start: int, count: int, wid
     stop = start + count * width
 
     def take(tensor: Tensor) -> Tensor:
-        return tensor[..., start:stop].unflatten(-1, (count, width))
+        part = tensor[..., start:stop]
+        return part.view(*part.shape[:-1], count, width)
 
     def put(tensor: Tensor, value: Tensor) -> Tensor:
         made = tensor.clone()
@@ -77,10 +78,10 @@ def interleaved(module: str, part: int, count: int, width: int) -> Point:
     """Heads of a projection fused per head as q, k, v (GPT-NeoX)."""
 
     def take(tensor: Tensor) -> Tensor:
-        return tensor.unflatten(-1, (count, 3, width))[..., part, :]
+        return tensor.view(*tensor.shape[:-1], count, 3, width)[..., part, :]
 
     def put(tensor: Tensor, value: Tensor) -> Tensor:
-        made = tensor.unflatten(-1, (count, 3, width)).clone()
+        made = tensor.view(*tensor.shape[:-1], count, 3, width).clone()
         made[..., part, :] = value
         return made.flatten(-3)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from pellucid.findings import InputError, MissingError
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 CURRENT: ContextVar[object | None] = ContextVar("pellucid_run", default=None)
 
 
-class Stop(Exception):
+class Stop(Exception):  # noqa: N818 (it is no error)
     """Raised inside the forward pass once the last wanted site was reached."""
 
 
@@ -120,10 +119,8 @@ def forward(
             stack.callback(register(module, side, names, state).remove)
         for handle in freeze(model, frozen, state, CURRENT):
             stack.callback(handle.remove)
-        try:
+        with suppress(Stop):
             output = call(inputs)
-        except Stop:
-            pass
     refuse_unreached(state)
     return Run(tensor_of(output) if output is not None else None, state.values)
 
@@ -219,8 +216,3 @@ def refuse_unreached(state: Pass) -> None:
             f"The run never reached {', '.join(map(repr, missed))}{where}.",
             "Choose a site that the computation passes, or a later until=.",
         )
-
-
-def no_gradient_needed(module: nn.Module) -> bool:
-    """Whether nothing asks for gradients."""
-    return not torch.is_grad_enabled() or not any(p.requires_grad for p in module.parameters())

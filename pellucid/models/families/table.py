@@ -36,15 +36,19 @@ def count(module: nn.Module) -> int:
 
 def family_of(module: nn.Module) -> Family:
     """The family of a module, by its class; any other module is read and written by module paths."""
-    from pellucid.models.families import gpt2, llama, neox, own
+    from pellucid.models.families.gpt2 import family as gpt2
+    from pellucid.models.families.llama import MODEL_TYPES
+    from pellucid.models.families.llama import family as llama
+    from pellucid.models.families.neox import family as neox
+    from pellucid.models.families.own import family as own
     from pellucid.models.transformer import Transformer
 
     if isinstance(module, Transformer):
-        return own.family(module)
+        return own(module)
     makers: dict[str, Callable[[nn.Module], Family]] = {
-        "gpt2": gpt2.family,
-        "gpt_neox": neox.family,
-        **dict.fromkeys(llama.MODEL_TYPES, llama.family),
+        "gpt2": gpt2,
+        "gpt_neox": neox,
+        **dict.fromkeys(MODEL_TYPES, llama),
     }
     kind = getattr(getattr(module, "config", None), "model_type", "")
     return makers[kind](module) if kind in makers else Family("module", Facts(count(module)), {})
