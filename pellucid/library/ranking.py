@@ -13,7 +13,7 @@ class Ranking:
     """An index over documents of weighted words.
 
     ``score(q, d) = Σ_t idf(t) · tf (k1 + 1) / (tf + k1 (1 − b + b · |d| / mean |d|))`` over the words of the
-    query, with ``idf(t) = ln(1 + (N − n_t + 0.5) / (n_t + 0.5))``; in a field of weight w a word counts w times.
+    query, with ``idf(t) = ln(1 + (N − n_t + 0.5) / (n_t + 0.5))``; a word counts as its field weighs.
 
     Source: Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009.
 

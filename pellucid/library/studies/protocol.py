@@ -31,7 +31,7 @@ class Conditions:
 
 
 StudyMethod: TypeAlias = Callable[[Conditions], Iterable[Finding]]
-"""Yields Findings whose parameters say ``claim`` (as ``scheming.C4``) and which ``part`` of it, if several."""
+"""Yields Findings whose parameters say ``claim`` (as ``scheming.C4``) and which ``part``, if several."""
 
 
 @dataclass(frozen=True)
