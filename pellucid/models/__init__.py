@@ -2,10 +2,13 @@
 
 from pellucid.models.branching import branch_logits as branch_logits
 from pellucid.models.generate import generate as generate
+from pellucid.models.harvest import harvest as harvest
 from pellucid.models.model import Model as Model
 from pellucid.models.open import open_model as open_model
 from pellucid.models.open import register_source as register_source
 from pellucid.models.run import Run as Run
+from pellucid.models.shards import ActivationShards as ActivationShards
+from pellucid.models.shards import open_shards as open_shards
 from pellucid.models.sites import Sites as Sites
 from pellucid.models.tokens import FileTokenizer as FileTokenizer
 from pellucid.models.tokens import TextData as TextData
