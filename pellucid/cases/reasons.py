@@ -43,7 +43,7 @@ class Leaves:
 
     @cached_property
     def wishes(self) -> dict[str, Value]:
-        """For each leaf, the value that would help if it has another: T below the top, F below a challenge."""
+        """For each leaf without it, the value that would help: T below the top, F below a challenge."""
         sides = _sides(self.graph)
         wished = {name: ("T" if sides.get(name, True) else "F") for name in self.values}
         return {name: value for name, value in wished.items() if self.values[name] != value}  # type: ignore[misc]
@@ -66,9 +66,9 @@ def _sides(graph: Graph) -> dict[str, bool]:
 def reasons(graph: Graph, leaves: Leaves) -> tuple[Chain, ...]:
     """Chains from the top to the leaves that explain why it is not true.
 
-    If changing one leaf alone would raise the top, the shortest such chain; among equals evidence comes before
-    challenges and false before undecided. Otherwise one chain to each leaf of a set that raises the top together
-    and of which none can be left out.
+    If changing one leaf alone would raise the top, the shortest such chain; among equals evidence comes
+    before challenges and false before undecided. Otherwise one chain to each leaf of a set that raises the
+    top together and of which none can be left out.
     """
     names = sorted(
         leaves.wishes, key=lambda name: (graph.nodes[name].kind in COUNTERS, leaves.values[name] != "F")

@@ -105,7 +105,9 @@ def _reached(node: Node, nodes: list[Node], goals: list[str], leaves: list[str])
         return node
     named = {leg for other in nodes for leg in other.supported_by}
     rest = tuple(name for name in (*goals[1:], *leaves) if name not in named)
-    return Node(node.id, supported_by=node.supported_by + rest, layers=node.layers, in_context_of=node.in_context_of)
+    return Node(
+        node.id, supported_by=node.supported_by + rest, layers=node.layers, in_context_of=node.in_context_of
+    )
 
 
 def _assumptions(draw: random.Random, nodes: list[Node]) -> list[Node]:
@@ -123,7 +125,9 @@ def _challenges(draw: random.Random, nodes: list[Node], count: int) -> list[Node
             ends = (target.id, draw.choice(target.supported_by))
         elif target.challenges and draw.random() < 0.3:
             ends = (target.id, target.challenges[0])
-        made.append(leaf(f"D{index}", draw.choice("TFU"), node_type=NodeKind.COUNTER_SOLUTION, challenges=ends))
+        made.append(
+            leaf(f"D{index}", draw.choice("TFU"), node_type=NodeKind.COUNTER_SOLUTION, challenges=ends)
+        )
     return made
 
 
@@ -137,7 +141,11 @@ def slowly(case: Case, values: Mapping[str, str] | None = None) -> dict[str, str
     nodes = {node.id: node for module in case.modules for node in module.nodes}
     stated = {kept.id: value for value, kept in EVIDENCE.items()}
     own = {name: stated[node.finding] for name, node in nodes.items() if node.finding}
-    own |= {name: "T" if node.accepted else "U" for name, node in nodes.items() if node.kind is NodeKind.ASSUMPTION}
+    own |= {
+        name: "T" if node.accepted else "U"
+        for name, node in nodes.items()
+        if node.kind is NodeKind.ASSUMPTION
+    }
     own |= values or {}
     found = dict.fromkeys(nodes, 1)
 

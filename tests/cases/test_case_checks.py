@@ -57,43 +57,102 @@ TOP = "G1: {supportedBy: [%s]}\n"
 FIRES = [
     ("V01", "G1: {supportedBy: [x1]}\nx1: {}\n", "'x1' has no known prefix and no nodeType."),
     ("V02", "G1: {supportedBy: [S1]}\nS1: {}\n", "'S1' has no support and is not marked undeveloped."),
-    ("V03", "G1: {supportedBy: [Sn1], undeveloped: true}\nSn1: {}\n", "is marked undeveloped but is supported by Sn1"),
+    (
+        "V03",
+        "G1: {supportedBy: [Sn1], undeveloped: true}\nSn1: {}\n",
+        "is marked undeveloped but is supported by Sn1",
+    ),
     ("V04", "G1: {supportedBy: [C1]}\nC1: {}\n", "supportedBy of the goal 'G1' names the context 'C1'."),
-    ("V04", "G1: {supportedBy: [Sn1]}\nSn1: {supportedBy: [Sn9]}\n", "supportedBy of the solution 'Sn1' names 'Sn9'."),
+    (
+        "V04",
+        "G1: {supportedBy: [Sn1]}\nSn1: {supportedBy: [Sn9]}\n",
+        "supportedBy of the solution 'Sn1' names 'Sn9'.",
+    ),
     ("V04", "G1: {supportedBy: [Sn1]}\nSn1: {inContextOf: [C1]}\nC1: {}\n", "It may hold nothing."),
     ("V05", "G1: {supportedBy: [Sn1, Sn1]}\nSn1: {}\n", "names 'Sn1' 2 times"),
     ("V06", "G1: {supportedBy: [G1, Sn1]}\nSn1: {}\n", "supportedBy of 'G1' names itself."),
-    ("V07", "module: {name: a, extends: [{module: b, develops: {G0: [C1]}}]}\nC1: {}\n", "is to be developed by 'C1'"),
-    ("V09", "G1: {supportedBy: [Sn1], acp: {P: Sn2}}\nSn1: {}\nSn2: {}\n", "Claim point 'P' of 'G1' sits on 'Sn2'"),
-    ("V10", "G1: {supportedBy: [Sn1], defeated: true}\nSn1: {}\nCSn1: {challenges: G1 -> Sn1}\n", "nothing challenges it"),
-    ("V12", "G1: {supportedBy: [Sn1]}\nSn1: {}\nSn2: {challenges: G1}\n", "challenges G1 but is no counter element"),
-    ("V13", "G1: {supportedBy: [Sn1], defeatedRelation: Sn2}\nSn1: {}\nSn2: {}\n", "names 'Sn2', which is not related"),
+    (
+        "V07",
+        "module: {name: a, extends: [{module: b, develops: {G0: [C1]}}]}\nC1: {}\n",
+        "is to be developed by 'C1'",
+    ),
+    (
+        "V09",
+        "G1: {supportedBy: [Sn1], acp: {P: Sn2}}\nSn1: {}\nSn2: {}\n",
+        "Claim point 'P' of 'G1' sits on 'Sn2'",
+    ),
+    (
+        "V10",
+        "G1: {supportedBy: [Sn1], defeated: true}\nSn1: {}\nCSn1: {challenges: G1 -> Sn1}\n",
+        "nothing challenges it",
+    ),
+    (
+        "V12",
+        "G1: {supportedBy: [Sn1]}\nSn1: {}\nSn2: {challenges: G1}\n",
+        "challenges G1 but is no counter element",
+    ),
+    (
+        "V13",
+        "G1: {supportedBy: [Sn1], defeatedRelation: Sn2}\nSn1: {}\nSn2: {}\n",
+        "names 'Sn2', which is not related",
+    ),
     ("C01", "G1: {supportedBy: [Sn1]}\nG2: {supportedBy: [Sn1]}\nSn1: {}\n", "There are 2 roots: G1, G2."),
     ("C01", "G1: {supportedBy: [G2]}\nG2: {supportedBy: [G1]}\n", "No element is a root"),
     ("C02", "S1: {supportedBy: [Sn1]}\nSn1: {}\n", "The root 'S1' is a strategy, not a goal."),
     ("C03", "G1: {supportedBy: [Sn2]}\nSn1: {}\n", "names 'Sn2', which exists nowhere. Did you mean 'Sn1'?"),
     ("C04", "G1: {supportedBy: [G2]}\nG2: {supportedBy: [G3]}\nG3: {supportedBy: [G2]}\n", "G2 -> G3 -> G2"),
-    ("C08", "G1: {supportedBy: [Sn1]}\nSn1: {}\nG2: {supportedBy: [G3]}\nG3: {supportedBy: [G2]}\n", "'G2' is not reached"),
+    (
+        "C08",
+        "G1: {supportedBy: [Sn1]}\nSn1: {}\nG2: {supportedBy: [G3]}\nG3: {supportedBy: [G2]}\n",
+        "'G2' is not reached",
+    ),
     ("C11", "G1: {supportedBy: 'Sn1, Sn2'}\nSn1: {}\nSn2: {}\n", "Write a list: [Sn1, Sn2]."),
     ("C12", SOUND + "CSn1: {challenges: G1 -> Sn7}\n", "but 'Sn7' exists nowhere. Did you mean 'Sn1'?"),
     ("C13", SOUND + "CSn1: {challenges: CSn1}\n", "'CSn1' challenges itself."),
-    ("C14", SOUND + "CSn1: {challenges: Sn7}\n", "challenges 'Sn7', which exists nowhere. Did you mean 'Sn1'?"),
+    (
+        "C14",
+        SOUND + "CSn1: {challenges: Sn7}\n",
+        "challenges 'Sn7', which exists nowhere. Did you mean 'Sn1'?",
+    ),
     ("C15", SOUND + "CSn1: {challenges: G1 -> G1}\n", "whose ends are the same"),
     ("C16", SOUND + "CSn1: {challenges: C1 -> Sn1}\n", "there is none between them"),
-    ("E01", "G1: {supportedBy: [Sn1, Sn2]}\nSn1: {finding: a, predicate: x < 1}\nSn2: {}\n", "'Sn2' cites no Finding"),
+    (
+        "E01",
+        "G1: {supportedBy: [Sn1, Sn2]}\nSn1: {finding: a, predicate: x < 1}\nSn2: {}\n",
+        "'Sn2' cites no Finding",
+    ),
     ("E01", "G1: {supportedBy: [Sn1]}\nSn1: {finding: a}\n", "cites a Finding but states no predicate"),
     ("E10", "G1: {supportedBy: [Sn1], need: 2}\nSn1: {}\n", "'G1' needs 2 legs but has 1."),
     ("E10", "G1: {supportedBy: [Sn1], need: most}\nSn1: {}\n", "need of 'G1' is 'most'."),
     ("E11", "G1: {supportedBy: [Sn1]}\nSn1: {finding: a, predicate: x <}\n", "predicate of 'Sn1'"),
-    ("E13", "G1: {supportedBy: [Sn1], inContextOf: [A1]}\nSn1: {}\nA1: {accepted: Ada}\n", "'Ada', which is no name with a day"),
+    (
+        "E13",
+        "G1: {supportedBy: [Sn1], inContextOf: [A1]}\nSn1: {}\nA1: {accepted: Ada}\n",
+        "'Ada', which is no name with a day",
+    ),
     ("E14", "G1: {supportedBy: [Sn1], finding: a}\nSn1: {}\n", "'finding' has no effect on the goal 'G1'."),
-    ("E14", "G1: {supportedBy: [Sn1]}\nSn1: {accepted: 'Ada, 2026-11-21'}\n", "Only assumptions are accepted."),
-    ("D01", SOUND + "CSn1: {challenges: G1, finding: a, predicate: x < 1, defeater: undercuting}\n", "Did you mean 'undercutting'?"),
-    ("D03", SOUND + "CSn1: {challenges: G1}\nCSn2: {challenges: CSn1, finding: a, predicate: x < 1}\nCSn3: {challenges: G1}\n", "'CSn3'"),
+    (
+        "E14",
+        "G1: {supportedBy: [Sn1]}\nSn1: {accepted: 'Ada, 2026-11-21'}\n",
+        "Only assumptions are accepted.",
+    ),
+    (
+        "D01",
+        SOUND + "CSn1: {challenges: G1, finding: a, predicate: x < 1, defeater: undercuting}\n",
+        "Did you mean 'undercutting'?",
+    ),
+    (
+        "D03",
+        SOUND
+        + "CSn1: {challenges: G1}\nCSn2: {challenges: CSn1, finding: a, predicate: x < 1}\nCSn3: {challenges: G1}\n",
+        "'CSn3'",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("code", "text", "message"), FIRES, ids=[f"{n}-{row[0]}" for n, row in enumerate(FIRES)])
+@pytest.mark.parametrize(
+    ("code", "text", "message"), FIRES, ids=[f"{n}-{row[0]}" for n, row in enumerate(FIRES)]
+)
 def test_a_fault_gives_its_number_and_says_what_to_do(code: str, text: str, message: str) -> None:
     found = [diagnostic for diagnostic in Case.read(text).check() if diagnostic.code == code]
     assert any(message in str(diagnostic) for diagnostic in found), Case.read(text).check()
@@ -107,7 +166,9 @@ def test_a_sound_argument_gives_nothing() -> None:
 WARNINGS = {"V02", "V05", "V08", "V11", "C11", "E01", "E03", "E04", "E05", "E13", "E14", "D01", "D02", "D03"}
 
 
-@pytest.mark.parametrize(("code", "text", "message"), FIRES, ids=[f"{n}-{row[0]}" for n, row in enumerate(FIRES)])
+@pytest.mark.parametrize(
+    ("code", "text", "message"), FIRES, ids=[f"{n}-{row[0]}" for n, row in enumerate(FIRES)]
+)
 def test_levels_are_those_of_the_table(code: str, text: str, message: str) -> None:
     for diagnostic in Case.read(text).check():
         if diagnostic.code != "C01":
@@ -115,7 +176,9 @@ def test_levels_are_those_of_the_table(code: str, text: str, message: str) -> No
 
 
 def test_no_root_is_an_error_and_many_roots_a_warning() -> None:
-    levels = [[d.level for d in Case.read(text).check() if d.code == "C01"] for c, text, _ in FIRES if c == "C01"]
+    levels = [
+        [d.level for d in Case.read(text).check() if d.code == "C01"] for c, text, _ in FIRES if c == "C01"
+    ]
     assert levels == [["warning"], ["error"]]
 
 
@@ -124,7 +187,9 @@ def test_messages_name_file_line_and_element(tmp_path: Path) -> None:
     path.write_text("# a comment\nG1:\n  supportedBy: [Sn1]\n\nSn1:\n  supportedBy: [G1]\n")
     found = {d.code: d for d in Case.read(path).check()}
     assert found["V04"].where == f"{path}:5 Sn1"
-    assert str(found["V04"]).startswith(f"error ({path}:5 Sn1) (V04): supportedBy of the solution 'Sn1' names the goal")
+    assert str(found["V04"]).startswith(
+        f"error ({path}:5 Sn1) (V04): supportedBy of the solution 'Sn1' names the goal"
+    )
     assert found["C04"].message == "The support runs in a circle: G1 -> Sn1 -> G1."
 
 
@@ -164,10 +229,14 @@ def test_unnamed_modules_of_two_folders_may_have_one_file_name(tmp_path: Path) -
     assert Case.read(tmp_path / "a" / "case.yaml", tmp_path / "b" / "case.yaml").check() == []
 
 
-@pytest.mark.parametrize(("foreign", "message"), [("G4", "'G4' is not marked undeveloped"), ("G7", "'G7' does not exist")])
+@pytest.mark.parametrize(
+    ("foreign", "message"), [("G4", "'G4' is not marked undeveloped"), ("G7", "'G7' does not exist")]
+)
 def test_only_undeveloped_elements_are_extended(tmp_path: Path, foreign: str, message: str) -> None:
     path = tmp_path / "more.yaml"
-    path.write_text(f"module: {{name: more, extends: [{{module: template, develops: {{{foreign}: [G9]}}}}]}}\nG9: {{undeveloped: true}}\n")
+    path.write_text(
+        f"module: {{name: more, extends: [{{module: template, develops: {{{foreign}: [G9]}}}}]}}\nG9: {{undeveloped: true}}\n"
+    )
     found = [d for d in Case.read(GSN / "template" / "template.gsn.yaml", path).check() if d.code == "C10"]
     assert message in found[0].message
 
@@ -195,7 +264,9 @@ def test_ten_thousand_elements_are_checked() -> None:
 # Evidence ------------------------------------------------------------------------------------------
 
 
-def evidence_codes(found: Header, predicate: str = "score.low >= 1", extra: str = "", **options: object) -> list[str]:
+def evidence_codes(
+    found: Header, predicate: str = "score.low >= 1", extra: str = "", **options: object
+) -> list[str]:
     text = (
         "G1: {supportedBy: [Sn1], inContextOf: [C1], argument: causal}\nC1: {text: M, sha256: aa}\n"
         f"Sn1: {{finding: {found.id}, predicate: '{predicate}'}}\n{extra}"
@@ -228,7 +299,9 @@ def test_predicates_that_read_a_point_or_something_that_was_not_measured() -> No
 
 
 def _case(predicate: str) -> Case:
-    return Case.read(f"G1: {{supportedBy: [Sn1]}}\nSn1: {{finding: {header().id}, predicate: '{predicate}'}}\n")
+    return Case.read(
+        f"G1: {{supportedBy: [Sn1]}}\nSn1: {{finding: {header().id}, predicate: '{predicate}'}}\n"
+    )
 
 
 def test_a_correlation_does_not_carry_a_causal_claim() -> None:

@@ -66,7 +66,12 @@ def along(points: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
             else:
                 blend = 3 * t * t - 2 * t**3
                 middle = (y + to_y) / 2
-                down = y * (1 - t) ** 3 + 3 * middle * t * (1 - t) ** 2 + 3 * middle * t * t * (1 - t) + to_y * t**3
+                down = (
+                    y * (1 - t) ** 3
+                    + 3 * middle * t * (1 - t) ** 2
+                    + 3 * middle * t * t * (1 - t)
+                    + to_y * t**3
+                )
                 found.append((x + (to_x - x) * blend, down))
     return found
 
@@ -107,7 +112,9 @@ def test_random_arguments_are_drawn_without_overlap_or_cut_inside_the_picture(se
     for place in layout.places.values():
         assert 0 <= place.left < place.right <= layout.width
         assert 0 <= place.top < place.bottom <= layout.height
-    assert all(0 <= x <= layout.width and 0 <= y <= layout.height for route in layout.routes for x, y in route.points)
+    assert all(
+        0 <= x <= layout.width and 0 <= y <= layout.height for route in layout.routes for x, y in route.points
+    )
 
 
 def test_shared_contexts_circles_and_mutual_challenges_are_drawn() -> None:
@@ -183,7 +190,7 @@ def test_crossings_are_counted_and_never_more_than_at_the_start(seed: int) -> No
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_small_ranks_come_close_to_the_fewest_crossings(seed: int) -> None:
+def test_small_ranks_have_the_fewest_crossings_that_there_can_be(seed: int) -> None:
     ranks, below, above = two_ranks(seed)
     if max(map(len, ranks)) > 5:
         return
@@ -193,7 +200,7 @@ def test_small_ranks_come_close_to_the_fewest_crossings(seed: int) -> None:
         for lower in itertools.permutations(ranks[1])
     )
     found = counted(order([ranks, [list(reversed(rank)) for rank in ranks]], below, above), below)
-    assert fewest <= found <= fewest + max(1, fewest // 4)
+    assert found == fewest
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -214,9 +221,16 @@ def test_never_more_crossings_than_in_the_order_of_names(path: Path) -> None:
 def test_wrapped_lines_fit_and_lose_no_word(text: str, limit: float) -> None:
     lines = wrap(text, limit)
     assert all(text_width(line) <= limit or len(line) == 1 for line in lines)
-    assert "".join("".join(lines).split()).replace("•", "") == re.sub(
-        r"(?m)^\s*[-*] ", "", "\n".join(text.strip().splitlines())
-    ).replace("•", "").replace(" ", "").translate({ord(c): None for c in "\t\x1f\xa0"}) or not text.isascii() or "*" in text or "-" in text
+    assert (
+        "".join("".join(lines).split()).replace("•", "")
+        == re.sub(r"(?m)^\s*[-*] ", "", "\n".join(text.strip().splitlines()))
+        .replace("•", "")
+        .replace(" ", "")
+        .translate({ord(c): None for c in "\t\x1f\xa0"})
+        or not text.isascii()
+        or "*" in text
+        or "-" in text
+    )
 
 
 def test_lines_break_where_the_author_wants() -> None:
@@ -241,7 +255,10 @@ def test_the_same_case_gives_the_same_bytes(state: str) -> None:
 
 
 def test_the_layout_does_not_move_when_the_verdict_changes() -> None:
-    shapes = {re.sub(r' class="[^"]*"', "", "".join(re.findall(r"<[^>]*shape[^>]*>", SAMPLE.render(v)))) for v in VERDICTS.values()}
+    shapes = {
+        re.sub(r' class="[^"]*"', "", "".join(re.findall(r"<[^>]*shape[^>]*>", SAMPLE.render(v))))
+        for v in VERDICTS.values()
+    }
     assert len(shapes) == 1
 
 
@@ -250,7 +267,9 @@ def test_every_element_has_an_id_and_a_title() -> None:
     assert len(drawn) == len(SAMPLE.nodes)
     assert drawn.keys() >= {"node-G0", "node-C0.1", "node-D-rare"}
     titles = {name: found.findtext(f"{SVG}title") for name, found in drawn.items()}
-    assert titles["node-Sn2"] == "Sn2 solution: Search over triggers. refutes (`leap.high <= 0.5` does not hold)"
+    assert (
+        titles["node-Sn2"] == "Sn2 solution: Search over triggers. refutes (`leap.high <= 0.5` does not hold)"
+    )
     assert titles["node-C0.3"] == "C0.3 context: U: a fixed hostile continuation."
     assert (titles["node-A0"] or "").endswith("R itself is clean. missing (nobody has accepted it)")
 
@@ -280,7 +299,9 @@ def test_each_state_has_word_and_mark_and_colour(
 
 
 def test_a_declared_doubt_with_evidence_defeats() -> None:
-    case = Case.of([Node("G1", supported_by=("Sn1",)), leaf("Sn1", "T"), leaf("CSn1", "T", challenges=("G1",))])
+    case = Case.of(
+        [Node("G1", supported_by=("Sn1",)), leaf("Sn1", "T"), leaf("CSn1", "T", challenges=("G1",))]
+    )
     figure = figures(parsed(case.render(case.evaluate(BY_ID))))["node-CSn1"]
     assert figure.get("class") == "refutes on"
     assert "defeats" in [found.text for found in figure.iter(f"{SVG}text")]
@@ -289,14 +310,26 @@ def test_a_declared_doubt_with_evidence_defeats() -> None:
 def test_without_a_verdict_no_state_is_shown() -> None:
     drawn = figures(parsed(SAMPLE.render()))
     assert {found.get("class") for found in drawn.values()} == {"", "ctx"}
-    assert not re.search("supports|refutes|missing", "".join(t or "" for f in drawn.values() for t in f.itertext()))
+    assert not re.search(
+        "supports|refutes|missing", "".join(t or "" for f in drawn.values() for t in f.itertext())
+    )
 
 
 def test_shapes_are_those_of_the_notation() -> None:
     drawn = figures(parsed(SAMPLE.render()))
     shape = {name: next(f for f in found if f.get("class") == "shape") for name, found in drawn.items()}
-    tags = {name: shape[f"node-{name}"].tag.removeprefix(SVG) for name in ("G0", "S0", "Sn1", "C0.1", "A0", "D-rare")}
-    assert tags == {"G0": "rect", "S0": "path", "Sn1": "ellipse", "C0.1": "rect", "A0": "ellipse", "D-rare": "path"}
+    tags = {
+        name: shape[f"node-{name}"].tag.removeprefix(SVG)
+        for name in ("G0", "S0", "Sn1", "C0.1", "A0", "D-rare")
+    }
+    assert tags == {
+        "G0": "rect",
+        "S0": "path",
+        "Sn1": "ellipse",
+        "C0.1": "rect",
+        "A0": "ellipse",
+        "D-rare": "path",
+    }
     assert shape["node-C0.1"].get("rx") == "22"
     assert shape["node-G0"].get("rx") is None
     assert "A" in [found.text for found in drawn["node-A0"].iter(f"{SVG}text")]
@@ -304,7 +337,11 @@ def test_shapes_are_those_of_the_notation() -> None:
 
 def test_lines_are_those_of_the_notation_and_the_reason_is_thick() -> None:
     root = parsed(SAMPLE.render(VERDICTS["defeated"]))
-    classes = [found.get("class") for found in root.iter(f"{SVG}path") if found.get("class") in ("sup", "inctx", "chal", "why")]
+    classes = [
+        found.get("class")
+        for found in root.iter(f"{SVG}path")
+        if found.get("class") in ("sup", "inctx", "chal", "why")
+    ]
     assert {name: classes.count(name) for name in ("sup", "inctx", "chal", "why")} == {
         "sup": 10,
         "inctx": 6,
@@ -329,17 +366,30 @@ def test_links_lead_to_findings_and_never_to_scripts() -> None:
     drawn = figures(parsed(svg))
     assert drawn["node-Sn2"].get("href") == f"findings/{SAMPLE.citations['Sn2']}?a=1&b=2"
     assert drawn["node-G0"].tag == f"{SVG}g"
-    urls = ("javascript:alert(1)", " javascript:alert(1)", "data:text/html,x", "//evil.example", "JaVaScRiPt:x", "java\tscript:x")
+    urls = (
+        "javascript:alert(1)",
+        " javascript:alert(1)",
+        "data:text/html,x",
+        "//evil.example",
+        "JaVaScRiPt:x",
+        "java\tscript:x",
+    )
     for url in urls:
         assert figures(parsed(Case.of([Node("G1", url=url)]).render()))["node-G1"].tag == f"{SVG}g"
-    assert figures(parsed(Case.of([Node("G1", url="https://example.org/a")]).render()))["node-G1"].tag == f"{SVG}a"
+    assert (
+        figures(parsed(Case.of([Node("G1", url="https://example.org/a")]).render()))["node-G1"].tag
+        == f"{SVG}a"
+    )
 
 
 HOSTILE = "<script>alert(1)</script>\" onload='x' & ]]> \x00\x07￿ 😀 ﷽ 漢字"
 
 
 def test_hostile_names_and_texts_stay_text() -> None:
-    nodes = [Node("G" + HOSTILE, text=HOSTILE, supported_by=("Sn<1>",), classes=('x" onclick="y',)), Node("Sn<1>", text=HOSTILE)]
+    nodes = [
+        Node("G" + HOSTILE, text=HOSTILE, supported_by=("Sn<1>",), classes=('x" onclick="y',)),
+        Node("Sn<1>", text=HOSTILE),
+    ]
     case = Case.of(nodes, name=HOSTILE)
     verdict = case.evaluate([])
     root = parsed(case.render(verdict))
@@ -428,13 +478,17 @@ def test_the_table_has_both_readings() -> None:
 
 
 def test_shared_support_is_told_once() -> None:
-    nodes = [Node("G1", supported_by=("G2", "G3")), Node("G2", supported_by=("Sn1",)), Node("G3", supported_by=("Sn1",))]
+    nodes = [
+        Node("G1", supported_by=("G2", "G3")),
+        Node("G2", supported_by=("Sn1",)),
+        Node("G3", supported_by=("Sn1",)),
+    ]
     said = Balance(Case.of([*nodes, leaf("Sn1", "T")]).outline()).said
     assert said.count("Sn1 solution") == 1
     assert said.count("Sn1 (see above)") == 1
 
 
 def test_an_unknown_form_is_refused() -> None:
-    with pytest.raises(InputError, match="No outline in the form 'tabel'; there are list and table. Did you mean 'table'") as e:
+    with pytest.raises(InputError, match="No outline in the form 'tabel'; there are list and table") as e:
         SAMPLE.outline(form="tabel")
     assert e.value.code == "Y09"

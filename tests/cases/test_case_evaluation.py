@@ -126,10 +126,14 @@ def test_a_need_that_cannot_be_met_or_read_is_undecided(need: str) -> None:
     assert top(goal, *legs) == "U"
 
 
-@pytest.mark.parametrize(("need", "values", "expected"), [("2", "TTF", "T"), ("2", "TUF", "U"), ("2", "TFF", "F")])
+@pytest.mark.parametrize(
+    ("need", "values", "expected"), [("2", "TTF", "T"), ("2", "TUF", "U"), ("2", "TFF", "F")]
+)
 def test_two_of_three(need: str, values: str, expected: str) -> None:
     legs = [leaf(f"Sn{index}", value) for index, value in enumerate(values)]
-    assert top(Node("G1", supported_by=tuple(n.id for n in legs), layers=(("need", need),)), *legs) == expected
+    assert (
+        top(Node("G1", supported_by=tuple(n.id for n in legs), layers=(("need", need),)), *legs) == expected
+    )
 
 
 def test_an_absent_leg_is_undecided_and_not_left_out() -> None:
@@ -195,12 +199,21 @@ def test_a_challenged_context_takes_its_owner_down() -> None:
 
 
 def test_a_circle_of_support_decides_nothing() -> None:
-    nodes = [Node("G0", supported_by=("G1",)), Node("G1", supported_by=("G2",)), Node("G2", supported_by=("G1",))]
+    nodes = [
+        Node("G0", supported_by=("G1",)),
+        Node("G1", supported_by=("G2",)),
+        Node("G2", supported_by=("G1",)),
+    ]
     assert top(*nodes) == "U"
 
 
 def test_with_several_roots_all_must_hold() -> None:
-    nodes = [Node("G1", supported_by=("Sn1",)), Node("G2", supported_by=("Sn2",)), leaf("Sn1", "T"), leaf("Sn2", "F")]
+    nodes = [
+        Node("G1", supported_by=("Sn1",)),
+        Node("G2", supported_by=("Sn2",)),
+        leaf("Sn1", "T"),
+        leaf("Sn2", "F"),
+    ]
     verdict = Case.of(nodes).evaluate(BY_ID)
     assert (verdict.top, verdict.now, verdict.reason_path) == ("G1, G2", "F", ("G2", "Sn2"))
 

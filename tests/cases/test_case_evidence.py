@@ -18,12 +18,14 @@ from pellucid.findings import Header, InputError, MissingError
 MODELS = {"organism:m": "aa", "organism:r": "bb"}
 
 
-def solution(found: Header, predicate: str = "score.low >= 1", refuted_by: str = "", name: str = "Sn1") -> Node:
+def solution(
+    found: Header, predicate: str = "score.low >= 1", refuted_by: str = "", name: str = "Sn1"
+) -> Node:
     layers = [("finding", found.id), ("predicate", predicate)]
     return Node(name, layers=tuple(layers + ([("refutedBy", refuted_by)] if refuted_by else [])))
 
 
-def state(found: Header, predicate: str = "score.low >= 1", refuted_by: str = "", **options: object):  # noqa: ANN201
+def state(found: Header, predicate: str = "score.low >= 1", refuted_by: str = "", **options: object):
     case = Case.of([Node("G1", supported_by=("Sn1",)), solution(found, predicate, refuted_by)])
     return case.evaluate([found], **options).states["Sn1"]  # type: ignore[arg-type]
 
@@ -41,7 +43,9 @@ def state(found: Header, predicate: str = "score.low >= 1", refuted_by: str = ""
         (1.0, 2.0, "score.high < 3", "U", "`score.low >= 1` and `score.high < 3` both hold"),
     ],
 )
-def test_a_predicate_on_the_interval_decides(low: float, high: float, refuted_by: str, value: str, reason: str) -> None:
+def test_a_predicate_on_the_interval_decides(
+    low: float, high: float, refuted_by: str, value: str, reason: str
+) -> None:
     found = state(header(low=low, high=high), refuted_by=refuted_by)
     assert (found.value, found.now, found.reason, found.freshness) == (value, value, reason, {"fresh"})
 
@@ -52,7 +56,11 @@ def test_a_predicate_on_the_interval_decides(low: float, high: float, refuted_by
         (header(status="failed"), "score.low >= 1", "the measurement failed: sample"),
         (header(), "other.low >= 1", "`other.low >= 1` cannot be read from what was measured"),
         (header(score=None), "score.low >= 1", "`score.low >= 1` cannot be read from what was measured"),
-        (header(score=float("nan")), "score.low >= 1", "`score.low >= 1` cannot be read from what was measured"),
+        (
+            header(score=float("nan")),
+            "score.low >= 1",
+            "`score.low >= 1` cannot be read from what was measured",
+        ),
         (header(), "", "it states no predicate"),
         (retracted(header()), "score.low >= 1", f"Finding {header().id[:8]}… was retracted"),
     ],
@@ -69,7 +77,9 @@ def test_a_predicate_that_cannot_be_read_is_undecided_and_names_the_place() -> N
     assert "score.low >=" in judged.reason
 
 
-@pytest.mark.parametrize("text", ["__import__('os')", "score.low.__class__", "1 if score else 2", "score[0] > 1"])
+@pytest.mark.parametrize(
+    "text", ["__import__('os')", "score.low.__class__", "1 if score else 2", "score[0] > 1"]
+)
 def test_predicates_are_no_code(text: str) -> None:
     assert state(header(), text).value == "U"
 
@@ -137,7 +147,11 @@ def test_a_fault_of_the_store_is_not_hidden() -> None:
 
 
 def assumed(**layers: str) -> Case:
-    nodes = [Node("G1", supported_by=("Sn1",), in_context_of=("A1",)), leaf("Sn1", "T"), Node("A1").having(**layers)]
+    nodes = [
+        Node("G1", supported_by=("Sn1",), in_context_of=("A1",)),
+        leaf("Sn1", "T"),
+        Node("A1").having(**layers),
+    ]
     return Case.of(nodes)
 
 
@@ -213,13 +227,18 @@ def test_an_accepted_assumption_does_not_go_stale_but_its_evidence_does() -> Non
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(min_size=1, max_size=200), st.data())
-def test_one_byte_of_the_weights_makes_all_and_only_the_dependent_leaves_stale(weights: bytes, data: st.DataObject) -> None:
+def test_one_byte_of_the_weights_makes_all_and_only_the_dependent_leaves_stale(
+    weights: bytes, data: st.DataObject
+) -> None:
     draw = random.Random(data.draw(st.integers(0, 10_000)))
     sha = {name: hashlib.sha256(name.encode() + weights).hexdigest() for name in MODELS}
     models = [draw.choice([*MODELS, None]) for _ in range(20)]
     found = [header(model=name and (name, sha[name]), salt=str(index)) for index, name in enumerate(models)]
     nodes = [solution(kept, name=f"Sn{index}") for index, kept in enumerate(found)]
-    goals = [Node(f"G{index}", supported_by=tuple(n.id for n in nodes[5 * index : 5 * index + 5])) for index in range(4)]
+    goals = [
+        Node(f"G{index}", supported_by=tuple(n.id for n in nodes[5 * index : 5 * index + 5]))
+        for index in range(4)
+    ]
     case = Case.of([Node("G", supported_by=tuple(goal.id for goal in goals)), *goals, *nodes])
     place = data.draw(st.integers(0, len(weights) - 1))
     changed = bytearray(weights)
@@ -229,7 +248,9 @@ def test_one_byte_of_the_weights_makes_all_and_only_the_dependent_leaves_stale(w
     after = case.evaluate(found, before | {"model:organism:m": digest})
     assert case.evaluate(found, before).now == after.value == "T"
     dependent = {f"Sn{index}" for index, name in enumerate(models) if name == "organism:m"}
-    assert {name for name, judged in after.states.items() if judged.freshness == {"stale-by-input"}} == dependent
+    assert {
+        name for name, judged in after.states.items() if judged.freshness == {"stale-by-input"}
+    } == dependent
     above = case.touched(dependent) - dependent
     assert {name for name, judged in after.states.items() if judged.freshness == {"stale-by-parent"}} == above
     assert after.changed(case.evaluate(found, before)) == case.touched(dependent)
@@ -239,7 +260,9 @@ def test_one_byte_of_the_weights_makes_all_and_only_the_dependent_leaves_stale(w
 def test_stale_leaves_count_as_undecided_now_and_as_they_are_otherwise(seed: int) -> None:
     case = random_case(seed)
     draw = random.Random(seed)
-    fresh = {value: header(score=1.0 if value == "T" else 0.0, model=("other", "x"), salt=value) for value in "TF"}
+    fresh = {
+        value: header(score=1.0 if value == "T" else 0.0, model=("other", "x"), salt=value) for value in "TF"
+    }
     swap = {
         name: fresh[value].id
         for name, finding in case.citations.items()
@@ -302,7 +325,10 @@ def test_a_context_binds_only_what_stands_below_its_owner() -> None:
 
 def test_swapping_the_weights_of_two_models_swaps_nothing_silently() -> None:
     """Findings of one model under the other's name: every leaf is stale, none is quietly true."""
-    contexts = [Node("C1").having(subject="organism:m", sha256="aa"), Node("C2").having(subject="organism:r", sha256="bb")]
+    contexts = [
+        Node("C1").having(subject="organism:m", sha256="aa"),
+        Node("C2").having(subject="organism:r", sha256="bb"),
+    ]
     swapped = [header(model=("organism:m", "bb")), header(model=("organism:r", "aa"))]
     top = Node("G1", supported_by=("Sn1", "Sn2"), in_context_of=("C1", "C2"))
     case = Case.of([top, *contexts, solution(swapped[0]), solution(swapped[1], name="Sn2")])
@@ -351,7 +377,7 @@ def test_inner_elements_say_what_they_need() -> None:
 
 
 def test_the_sample_case_in_four_worlds() -> None:
-    from sample_world import SAMPLE, accepted, world  # noqa: PLC0415
+    from sample_world import SAMPLE, accepted, world
 
     assert accepted(SAMPLE).evaluate(world()).word == "stands"
     undecided = SAMPLE.evaluate(world())

@@ -22,16 +22,34 @@ EXAMPLES = sorted((DATA / "gsn").rglob("*.yaml"))
 # Round trips ---------------------------------------------------------------------------------------
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40)
-printable = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc", "Zl", "Zp", "Cn", "Co"]), max_size=40)
-awkward = st.sampled_from(["", "No", "on", "1_000", "~", "null", "0x1F", "1.5", "- a", "#", "a: b", "'", '"', " lead"])
-words = st.one_of(printable, awkward, st.sampled_from(["two\nlines", "trail \n", "\nlead", "tab\there", "x\n\n\ny"]))
+printable = st.text(
+    st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc", "Zl", "Zp", "Cn", "Co"]), max_size=40
+)
+awkward = st.sampled_from(
+    ["", "No", "on", "1_000", "~", "null", "0x1F", "1.5", "- a", "#", "a: b", "'", '"', " lead"]
+)
+words = st.one_of(
+    printable, awkward, st.sampled_from(["two\nlines", "trail \n", "\nlead", "tab\there", "x\n\n\ny"])
+)
 ids = st.one_of(st.sampled_from(["G1", "Sn2", "C0.1", "A2'", "No", "1", "true", "G 1"]), words).filter(
     lambda name: name != "module" and "->" not in name and name == name.strip() and name != ""
 )
-ATTRIBUTES = set(
-    "text nodeType supportedBy inContextOf undeveloped challenges defeated defeatedRelation acp classes url "
-    "horizontalIndex rankIncrement charWrap".split()
-)
+ATTRIBUTES = {
+    "text",
+    "nodeType",
+    "supportedBy",
+    "inContextOf",
+    "undeveloped",
+    "challenges",
+    "defeated",
+    "defeatedRelation",
+    "acp",
+    "classes",
+    "url",
+    "horizontalIndex",
+    "rankIncrement",
+    "charWrap",
+}
 lists = st.lists(ids, max_size=3).map(tuple)
 layers = st.dictionaries(words.filter(lambda name: name not in ATTRIBUTES), words, max_size=3)
 nodes = st.builds(
@@ -62,7 +80,9 @@ modules = st.builds(
     brief=st.none() | words,
     uses=lists,
     extends=st.lists(
-        st.builds(Extension, words, st.dictionaries(ids, lists, max_size=2).map(lambda found: tuple(found.items()))),
+        st.builds(
+            Extension, words, st.dictionaries(ids, lists, max_size=2).map(lambda found: tuple(found.items()))
+        ),
         max_size=2,
     ).map(tuple),
 )
@@ -115,7 +135,12 @@ def test_digests_follow_the_content_and_not_the_order_of_the_file() -> None:
 def test_bindings_are_text_attributes_so_that_gsn2x_reads_the_file() -> None:
     case = Case.read('Sn1: {finding: abc, predicate: "x.high <= 1", refutedBy: "x.low > 1", need: 2}')
     node = case.nodes["Sn1"]
-    assert (node.finding, node.predicate, node.refuted_by, node.need) == ("abc", "x.high <= 1", "x.low > 1", "2")
+    assert (node.finding, node.predicate, node.refuted_by, node.need) == (
+        "abc",
+        "x.high <= 1",
+        "x.low > 1",
+        "2",
+    )
     assert "need: '2'" in case.text
 
 
@@ -154,7 +179,9 @@ def test_acceptance_needs_a_name_and_a_day() -> None:
 
 
 def test_ids_and_texts_stay_strings() -> None:
-    case = Case.read("No: {text: on}\n1_000: {text: 1e3, layer: 2026-11-21}\nnull: {text: ~}\n1.0: {text: 0o7}")
+    case = Case.read(
+        "No: {text: on}\n1_000: {text: 1e3, layer: 2026-11-21}\nnull: {text: ~}\n1.0: {text: 0o7}"
+    )
     assert list(case.nodes) == ["No", "1_000", "null", "1.0"]
     assert [node.text for node in case.nodes.values()] == ["on", "1e3", "~", "0o7"]
     assert case.nodes["1_000"].layer("layer") == "2026-11-21"
@@ -190,20 +217,40 @@ def test_anchors_are_followed_once() -> None:
         ("G1: {}\nG2: some text\n", "Y03", "text:2: G2 is a single value; expected its attributes"),
         ("G1:\n  undeveloped: yes\n", "Y03", "text:2: G1 undeveloped is 'yes'; expected true or false"),
         ("G1:\n  text: [a]\n", "Y03", "text:2: G1 text is a list; expected a text"),
-        ("G1:\n  supportedBy: {a: b}\n", "Y03", "text:2: G1 supportedBy is a mapping; expected an id or a list of ids"),
+        (
+            "G1:\n  supportedBy: {a: b}\n",
+            "Y03",
+            "text:2: G1 supportedBy is a mapping; expected an id or a list of ids",
+        ),
         ("G1:\n  supportedBy: [[a]]\n", "Y03", "G1 supportedBy is a list; expected an id or a list of ids"),
-        ("G1:\n  rankIncrement: -1\n", "Y03", "G1 rankIncrement is '-1'; expected a whole number of at least 0"),
+        (
+            "G1:\n  rankIncrement: -1\n",
+            "Y03",
+            "G1 rankIncrement is '-1'; expected a whole number of at least 0",
+        ),
         ("G1:\n  charWrap: wide\n", "Y03", "G1 charWrap is 'wide'; expected a whole number of at least 1"),
         ("G1:\n  nodeType: goal\n", "Y03", "Did you mean 'Goal'?"),
         ("G1:\n  challenges: a -> b -> c\n", "Y03", "expected an id, or a relation `A -> B`"),
         ("G1:\n  horizontalIndex: 3\n", "Y03", "expected {relative: number} or {absolute: number or last}"),
         ("G1:\n  horizontalIndex: {relative: last}\n", "Y03", "relative is 'last'; expected a whole number"),
-        ("G1:\n  horizontalIndex: {up: 1}\n", "Y03", "expected {relative: number} or {absolute: number or last}"),
-        ("G1:\n  acp: [a]\n", "Y03", "G1 acp is a list; expected names of claim points with the ids they sit on"),
+        (
+            "G1:\n  horizontalIndex: {up: 1}\n",
+            "Y03",
+            "expected {relative: number} or {absolute: number or last}",
+        ),
+        (
+            "G1:\n  acp: [a]\n",
+            "Y03",
+            "G1 acp is a list; expected names of claim points with the ids they sit on",
+        ),
         ("G1:\n  layer: {a: b}\n", "Y03", "G1 layer is a mapping; expected a text"),
         ("module: name\nG1: {}\n", "Y03", "module is a single value; expected a mapping with a name"),
         ("module: {extends: [a]}\n", "Y03", "module extends needs entries with `module` and `develops`"),
-        ("G1: !!python/object:os.system {}\n", "Y03", "the tag tag:yaml.org,2002:python/object:os.system is not"),
+        (
+            "G1: !!python/object:os.system {}\n",
+            "Y03",
+            "the tag tag:yaml.org,2002:python/object:os.system is not",
+        ),
         ("? [a, b]\n: {}\n", "Y03", "a list where a name belongs"),
         ("a: " + "[" * 5000 + "]" * 5000 + "\n", "Y01", "nested deeper than 12"),
         ("G1:\n\ttext: a\n", "Y01", "text is not YAML: line 2"),
@@ -219,7 +266,7 @@ def test_faults_of_a_file_are_named_with_their_line(text: str, code: str, messag
 
 def test_all_faults_are_listed_at_once_up_to_ten() -> None:
     text = "".join(f"G{index}:\n  undeveloped: maybe\n" for index in range(13))
-    with pytest.raises(InputError, match="text:2: G0 .*text:20: G9 .*and 3 more: of the wrong type"):
+    with pytest.raises(InputError, match=r"text:2: G0 .*text:20: G9 .*and 3 more: of the wrong type"):
         Case.read(text)
 
 
@@ -233,7 +280,9 @@ def test_a_bomb_of_aliases_stays_small() -> None:
 
 def test_a_missing_file_is_named_with_its_neighbour(tmp_path: Path) -> None:
     (tmp_path / "safety.gsn.yaml").write_text("G1: {}\n")
-    with pytest.raises(MissingError, match=r"No case file .*safty\.gsn\.yaml\. Did you mean 'safety\.gsn\.yaml'\?") as e:
+    with pytest.raises(
+        MissingError, match=r"No case file .*safty\.gsn\.yaml\. Did you mean 'safety\.gsn\.yaml'\?"
+    ) as e:
         Case.read(tmp_path / "safty.gsn.yaml")
     assert e.value.code == "Y04"
     with pytest.raises(MissingError, match=r"No case file nowhere/at-all\.yaml\. Give the path"):
@@ -259,7 +308,9 @@ def test_used_modules_are_read_along_once() -> None:
     case = Case.read(folder / "index.gsn.yaml", folder / "sub1.gsn.yaml")
     assert [module.name for module in case.modules] == ["Main", "Sub1", "Sub3"]
     assert case.module("Sub3").nodes.keys() == {"C2", "Sn1"}
-    with pytest.raises(MissingError, match=r"No module 'Sub2'\. The case has Main, Sub1, Sub3\. Did you mean") as caught:
+    with pytest.raises(
+        MissingError, match=r"No module 'Sub2'\. The case has Main, Sub1, Sub3\. Did you mean"
+    ) as caught:
         case.module("Sub2")
     assert caught.value.code == "Y07"
 
@@ -296,7 +347,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match=r"No space left on device.*what was there before is unchanged") as caught:
+    with pytest.raises(
+        InputError, match=r"No space left on device.*what was there before is unchanged"
+    ) as caught:
         Case.read("G2: {}\n").write(path)
     assert caught.value.code == "Y06"
     assert path.read_bytes() == before
@@ -311,7 +364,9 @@ def test_a_place_that_does_not_exist_cannot_be_written(tmp_path: Path) -> None:
 def test_binding_an_unknown_element_names_a_near_one() -> None:
     case = Case.read("Sn1: {}\n")
     assert case.bind({"Sn1": "abc"}).citations == {"Sn1": "abc"}
-    with pytest.raises(MissingError, match="No element 'Sn2' to bind in case 'text'. Did you mean 'Sn1'") as caught:
+    with pytest.raises(
+        MissingError, match=r"No element 'Sn2' to bind in case 'text'\. Did you mean 'Sn1'"
+    ) as caught:
         case.bind({"Sn2": "abc"})
     assert caught.value.code == "Y08"
 
@@ -325,7 +380,7 @@ def test_contexts_name_weights() -> None:
 
 
 def test_the_room_loads_without_torch_and_drawing_libraries() -> None:
-    heavy = "torch plotly rich typer fastapi sqlalchemy scipy numpy.random".split()
+    heavy = ["torch", "plotly", "rich", "typer", "fastapi", "sqlalchemy", "scipy", "numpy.random"]
     code = f"import sys, pellucid.cases; print([n for n in {heavy} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() in ("[]", "['numpy.random']")

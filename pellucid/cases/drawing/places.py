@@ -176,8 +176,8 @@ class Arrangement(Hierarchy):
     def _turn(self, link: Link) -> float:
         """Where a link comes among those of its owner.
 
-        Support comes as stated, a doubt after the relation that it challenges, and challenges of what stands to
-        the left come first.
+        Support comes as stated, a doubt after the relation that it challenges, and challenges of what stands
+        to the left come first.
         """
         if link.relation is not None:
             return self._stated.get(link.relation, 0.0) + 0.5
