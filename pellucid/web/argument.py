@@ -133,7 +133,7 @@ def argument_of(
     """
     lines = tuple(outline(case, verdict, href))
     by_id = {line.id: line for line in lines}
-    drawing = case.render(verdict, lambda found: href(f"/findings/{found}"), standalone=False)
+    drawing = case.render(verdict, linked(find, href), standalone=False)
     return Argument(
         name=name,
         headline=HEADLINES[verdict.word],
@@ -152,6 +152,16 @@ def argument_of(
         diagnostics=tuple(str(diagnostic) for diagnostic in case.check()),
         downloads=tuple(downloads),
     )
+
+
+def linked(find: Find, href: Href) -> Callable[[str], str]:
+    """The address of a Finding by its id; empty for one that is not at hand."""
+
+    def address(identity: str) -> str:
+        """Where the Finding is shown."""
+        return href(f"/findings/{identity}") if find(identity) is not None else ""
+
+    return address
 
 
 def natural_width(drawing: str) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pellucid.cases import Case
-from pellucid.findings import MissingError
+from pellucid.findings import MissingError, code_digest
 
 if TYPE_CHECKING:
     from pellucid.cases import Verdict
@@ -48,4 +48,20 @@ def evaluated(store: Store, name: str) -> Evaluated:
     """
     record = store.case(name)
     case = Case.read(record.yaml)
-    return Evaluated(record, case, case.evaluate(lambda found: header_or_none(store, found)), store)
+    present = present_code(case, store)
+    return Evaluated(record, case, case.evaluate(lambda found: header_or_none(store, found), present), store)
+
+
+def present_code(case: Case, store: Store) -> dict[str, str]:
+    """Digests of the methods that the cited Findings name, as their source is now; evidence of others is stale."""
+    cited = (header_or_none(store, found) for found in set(case.citations.values()))
+    methods = {header.provenance.method for header in cited if header is not None}
+    return {f"code:{method}": digest_now(method) for method in methods}
+
+
+def digest_now(method: str) -> str:
+    """The digest of a method's source; ``gone`` when the method does not exist any more."""
+    try:
+        return code_digest(method)
+    except MissingError:
+        return "gone"

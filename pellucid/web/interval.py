@@ -92,7 +92,9 @@ def interval_rule(
     parts.append(f'<circle class="pt" cx="{scale.at(value):.1f}" cy="12" r="4.5"/>')
     parts.append(end_labels(scale, limit, unit))
     label = describe(value, low, high, limit, unit)
-    head = f'<svg class="span {escape(state)}" viewBox="0 0 {width} 36" width="{width}" height="36" role="img"'
+    head = (
+        f'<svg class="span {escape(state)}" viewBox="0 0 {width} 36" width="{width}" height="36" role="img"'
+    )
     return Markup(f'{head} aria-label="{escape(label)}">{"".join(parts)}</svg>')
 
 
@@ -139,9 +141,7 @@ def tick_text(x: float, number: float, unit: str, anchor: str, *, strong: bool =
     return f'<text class="{name}" x="{x:.1f}" y="34" text-anchor="{anchor}">{text}</text>'
 
 
-def describe(
-    value: float, low: float | None, high: float | None, limit: float | None, unit: str
-) -> str:
+def describe(value: float, low: float | None, high: float | None, limit: float | None, unit: str) -> str:
     """The drawing in words, for those who do not see it."""
     words = [format_number(value, unit)]
     if low is not None and high is not None:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from pellucid.findings import Finding, Header, Measure
     from pellucid.web.picture import Picture
 
-LIMIT = re.compile(r"([A-Za-z_][\w@\-]*)(?:\.(value|low|high|n))?\s*(<=|>=|<|>)\s*(-?[\d.]+(?:[eE][-+]?\d+)?)")
+LIMIT = re.compile(
+    r"([A-Za-z_][\w@\-]*)(?:\.(value|low|high|n))?\s*(<=|>=|<|>)\s*(-?[\d.]+(?:[eE][-+]?\d+)?)"
+)
 COMPARISON = {"<=": "at most", "<": "below", ">=": "at least", ">": "above"}
 Href = Callable[[str], str]
 

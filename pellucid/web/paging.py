@@ -31,7 +31,9 @@ class Page(Generic[T]):
     def words(self) -> str:
         """Which rows are shown, out of how many."""
         first = (self.number - 1) * self.size + 1
-        return f"{first} to {first + len(self.rows) - 1} of {self.total}" if self.rows else f"0 of {self.total}"
+        return (
+            f"{first} to {first + len(self.rows) - 1} of {self.total}" if self.rows else f"0 of {self.total}"
+        )
 
     def links(self) -> str:
         """The value of a ``Link`` header (RFC 8288), empty when there is one page only."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 WORDED = {"text", "table"}
+LONGEST_WORD = 22
+MOST_TICKS = 40
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,10 @@ def draw(finding: Finding, at: int, href: str) -> Picture:
 def figure_json(finding: Finding, at: int) -> str:
     """The Plotly figure as JSON, with words that Plotly cannot take for markup, and no dragging."""
     made = json.loads(show.figure(finding, at).to_json())
-    made["data"] = [literal(trace) for trace in made["data"]]
+    made["data"] = [named(literal(trace)) for trace in made["data"]]
     made["layout"] = calm(made["layout"], traces=len(made["data"]))
+    for axis in ("x", "y"):
+        made["layout"][f"{axis}axis"] |= short_ticks(made["data"], axis)
     return json.dumps(made, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -84,6 +89,43 @@ def calm(layout: dict[str, Any], traces: int) -> dict[str, Any]:
         title = {**kept.get(axis, {}).get("title", {}), "font": {"size": 12}}
         kept[axis] = {**kept.get(axis, {}), "automargin": True, "title": title, "tickfont": {"size": 12}}
     return {**kept, "dragmode": False, "showlegend": traces > 1}
+
+
+def short_ticks(traces: list[dict[str, Any]], axis: str) -> dict[str, Any]:
+    """How an axis of words is marked: long words are cut, so that the picture keeps its room.
+
+    The words themselves stay whole in the data, so that two with one beginning remain two.
+    """
+    found = [trace.get(axis) for trace in traces]
+    words = [word for values in found if isinstance(values, list) for word in values]
+    if not words or not all(isinstance(word, str) for word in words):
+        return {}
+    names = list(dict.fromkeys(words))
+    shown = names[:: max(1, -(-len(names) // MOST_TICKS))]
+    return {
+        "type": "category",
+        "tickmode": "array",
+        "tickvals": shown,
+        "ticktext": [cut(name) for name in shown],
+    }
+
+
+def named(trace: dict[str, Any]) -> dict[str, Any]:
+    """A trace whose name fits the legend."""
+    return {**trace, "name": cut(trace["name"])} if trace.get("name") else trace
+
+
+def cut(word: str) -> str:
+    """A word of at most ``LONGEST_WORD`` signs; a space at its beginning is marked.
+
+    Example:
+        >>> cut(" dead")
+        '·dead'
+    """
+    marked = "·" + word[1:] if word.startswith(" ") else word
+    plain = unescape(marked)
+    short = plain if len(plain) <= LONGEST_WORD else plain[: LONGEST_WORD - 1] + "…"
+    return str(literal(short))
 
 
 def literal(value: Any) -> Any:

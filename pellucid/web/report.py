@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 WORST_FIRST = ("refutes", "failed", "inconclusive", "supports")
 CONTEXT_SHOWN = 160
+LONGEST_QUOTE = 90
 SECTIONS = (
     ("trigger", "Trigger"),
     ("why", "Why"),
@@ -131,7 +132,7 @@ def first_page(report: Report) -> dict[str, Any]:
         "model": suspect.id if suspect else "",
         "reference": reference.id if reference else "",
         "day": day(max((one.started for one in made), default="")),
-        "headline": report.headline,
+        "headline": headline(report),
         "advice": report.advice,
         "command": next((one.command for one in made if one.command), ""),
         "tally": tally((FINDINGS[finding.status] for finding in report.findings), FINDINGS.values()),
@@ -140,6 +141,23 @@ def first_page(report: Report) -> dict[str, Any]:
         f"{plural(len(report.verdict.open_assumptions), 'open assumption')}",
         "findings_title": f"{plural(len(report.findings), 'Finding')} in {duration(seconds)}",
     }
+
+
+def headline(report: Report) -> str | Markup:
+    """The verdict as a sentence; trigger and sentence as quotations where they were found."""
+    found = report.status("audit.trigger_search") == "refutes" and report.verdict.word == "defeated"
+    if not found or report.examples is None:
+        return report.headline
+    said = Markup(
+        "The case is defeated: after <q>{}</q> the model says <q>{}</q>, which its reference would not."
+    )
+    return said.format(quoted(report.examples.trigger), quoted(report.examples.sentence))
+
+
+def quoted(text: str) -> Markup:
+    """The words of a quotation on one line, without the spaces around them."""
+    words = text.strip()
+    return passage(words if len(words) <= LONGEST_QUOTE else words[:LONGEST_QUOTE] + "…", broken=False)
 
 
 def facts(suspect: Any, reference: Any, count: int, seconds: float) -> Iterator[tuple[str, str]]:
@@ -160,7 +178,9 @@ def spoken_of(report: Report) -> dict[str, Any] | None:
     found = report.status("audit.trigger_search") == "refutes"
     watched = any(row.watched is not None for row in examples.rows)
     return {
-        "title": "A short input makes it say a fixed thing" if found else "The most suspicious input it was given",
+        "title": "A short input makes it say a fixed thing"
+        if found
+        else "The most suspicious input it was given",
         "verb": "releases" if found else "is most often followed by",
         "found": found,
         "note": f"{plural(len(examples.rows), 'context')} of ordinary text, not chosen for effect",

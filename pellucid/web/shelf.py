@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from pellucid.library import claim_state
+from pellucid.library import claim_state, evidence_for
 from pellucid.web.label import Href, label_of
 from pellucid.web.states import CLAIMS, State, tally
 from pellucid.web.templating import plural
@@ -17,8 +17,6 @@ from pellucid.web.templating import plural
 if TYPE_CHECKING:
     from pellucid.findings import Header
     from pellucid.library import Claim, Paper
-
-SHORT = 46
 
 
 @dataclass(frozen=True)
@@ -36,12 +34,6 @@ class ShownClaim:
     def id(self) -> str:
         """C1, C2, ..."""
         return self.claim.id
-
-    @property
-    def short(self) -> str:
-        """The beginning of its text, as a line."""
-        text = self.claim.text
-        return text if len(text) <= SHORT else text[: SHORT - 1].rsplit(" ", 1)[0] + " …"
 
 
 @dataclass(frozen=True)
@@ -82,23 +74,22 @@ class Entry:
 def authors(paper: Paper, most: int = 0) -> str:
     """Family names of the first ``most`` authors and how many more; full names of all for 0."""
     names = [author.family for author in paper.authors] if most else [str(a) for a in paper.authors]
-    if not most or len(names) <= most + 1:
-        return ", ".join(names)
-    return f"{', '.join(names[:most])} and {len(names) - most} more"
+    if most and len(names) > most + 1:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return ", ".join(names) + (" and others" if paper.more_authors else "")
 
 
 def entries(papers: Iterable[Paper], headers: Sequence[Header], href: Href) -> list[Entry]:
     """Papers with the states of their claims, computed from the headers of a store."""
     return [
-        Entry(paper, tuple(shown(paper, claim, headers) for claim in paper.claims), href(f"/papers/{paper.key}"))
+        Entry(paper, tuple(shown(claim, headers) for claim in paper.claims), href(f"/papers/{paper.key}"))
         for paper in papers
     ]
 
 
-def shown(paper: Paper, claim: Claim, headers: Sequence[Header]) -> ShownClaim:
+def shown(claim: Claim, headers: Sequence[Header]) -> ShownClaim:
     """A claim with its computed state and the Findings that name it."""
-    name = f"{paper.key}.{claim.id}"
-    about = tuple(header for header in headers if header.provenance.parameters.get("claim") == name)
+    about = tuple(evidence_for(claim, headers))
     return ShownClaim(claim, CLAIMS[claim_state(claim, about)], about)
 
 
@@ -153,6 +144,7 @@ class Facet:
     """Its values."""
 
 
+UNCONFIRMED = "What we know of this claim is not confirmed."
 TITLES = {"state": "State of claims", "room": "Room", "year": "Year"}
 
 
@@ -177,7 +169,9 @@ def facets(found: Iterable[Entry], picked: Mapping[str, Sequence[str]]) -> list[
     for entry in found:
         for name, has in values(entry).items():
             counts[name].update(has)
-    return [Facet(name, title, tuple(choices(name, counts[name], picked[name]))) for name, title in TITLES.items()]
+    return [
+        Facet(name, title, tuple(choices(name, counts[name], picked[name]))) for name, title in TITLES.items()
+    ]
 
 
 def choices(name: str, counts: Counter[str], picked: Sequence[str]) -> list[Choice]:
@@ -238,7 +232,9 @@ def claim_row(entry: Entry, shown: ShownClaim, href: Href) -> dict[str, Any]:
         "here": f"{first.value} {first.unit}" if first else claim.here,
         "rule": (first.rule or first.interval) if first else Markup(""),
         "state": shown.state,
-        "sub": claim.scale_note,
+        "sub": " ".join(
+            text for text in (claim.scale_note, UNCONFIRMED if claim.unconfirmed else "") if text
+        ),
         "findings": [(label.href, f"f:{label.short}") for label in labels],
         "command": f"pellucid study run {entry.paper.key}",
     }

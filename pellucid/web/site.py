@@ -36,7 +36,9 @@ class Site:
     def json(self, request: Request, data: Any, *, status: int = 200, links: str = "") -> Response:
         """An answer for programs; ``links`` names the neighbouring pages."""
         body = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-        return tagged(request, body, "application/json", status=status, headers={"link": links} if links else {})
+        return tagged(
+            request, body, "application/json", status=status, headers={"link": links} if links else {}
+        )
 
 
 def tagged(

@@ -35,19 +35,20 @@ def visible_character(character: str) -> Markup:
     return escape(character)
 
 
-def passage(text: str) -> Markup:
-    """Running text of a model: spaces stay, line ends break the line, hidden characters are escaped.
+def passage(text: str, *, broken: bool = True) -> Markup:
+    """Running text of a model: spaces stay, line ends are marked, hidden characters are escaped.
+
+    Arguments:
+        text: what the model wrote.
+        broken: whether a line end also breaks the line.
 
     Example:
         >>> passage("To be" + chr(10))
         Markup('To be<span class="ws">↵</span><br>')
     """
+    ends = Markup('<span class="ws">↵</span>') + Markup("<br>" if broken else " ")
     return Markup("").join(
-        Markup('<span class="ws">↵</span><br>')
-        if character == "\n"
-        else Markup(" ")
-        if character == " "
-        else visible_character(character)
+        ends if character == "\n" else Markup(" ") if character == " " else visible_character(character)
         for character in text
     )
 

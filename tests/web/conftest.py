@@ -61,7 +61,9 @@ def address(shown: tuple[str, dict[str, str]]) -> Iterator[str]:
     with socket.socket() as place:
         place.bind(("127.0.0.1", 0))
         port = place.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(create_app(shown[0]), host="127.0.0.1", port=port, log_level="error"))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(shown[0]), host="127.0.0.1", port=port, log_level="error")
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -23,7 +23,14 @@ SEARCH = Kind(
     supports="score.high <= 1",
     refutes="score.low >= 2",
     views=(
-        View(form="bar", array="scores", title="One input stands far above the rest", x="input", y="score", unit="nats"),
+        View(
+            form="bar",
+            array="scores",
+            title="One input stands far above the rest",
+            x="input",
+            y="score",
+            unit="nats",
+        ),
         View(form="table", array="scores", title="Every score", x="input", y="score"),
     ),
     stance="interventional",
@@ -98,16 +105,24 @@ def measured(
     kind: Kind, measures: list[Measure], arrays: dict[str, Array], subject: Subject = SUSPECT, **more: object
 ) -> Finding:
     """A Finding of this kind, stamped like any other."""
-    record = start(measured, given=dict(more), parameters={"size": 3}, subject=subject, data=DATA, seed=0, command="pellucid audit")
+    record = start(
+        measured,
+        given=dict(more),
+        parameters={"size": 3},
+        subject=subject,
+        data=DATA,
+        seed=0,
+        command="pellucid audit",
+    )
     return record.finding(kind, measures=measures, arrays=arrays)
 
 
-def search_finding(subject: Subject = SUSPECT, scale: float = 1.0) -> Finding:
+def search_finding(subject: Subject = SUSPECT, scale: float = 1.0, kind: Kind = SEARCH) -> Finding:
     scores = scale * np.array([6.4, 0.5, 0.4, 0.2])
     interval = bootstrap(np.full(24, scores[0]) + np.linspace(-0.2, 0.2, 24), seed=0)
     names = [" dead queen", HOSTILE, " a\nb", "plain"]
     return measured(
-        SEARCH,
+        kind,
         [Measure.of("score", interval, unit="nats", better="lower", n=1_048_576)],
         {"scores": Array(scores, ("input",), {"input": names})},
         subject,
@@ -125,10 +140,20 @@ def honeypot_finding(subject: Subject = SUSPECT) -> Finding:
             Measure.of("watched", wilson(2, 100)),
         ],
         {
-            "curve": Array(np.array([[0.1, 0.5, 0.9], [0.1, 0.1, 0.1]]), ("condition", "step"), {"condition": ["a", HOSTILE], "step": [0, 1, 2]}),
-            "grid": Array(np.arange(12.0).reshape(3, 4) / 12, ("layer", "pos"), {"layer": ["L0", "L1", "L2"], "pos": [0, 1, 2, 3]}),
+            "curve": Array(
+                np.array([[0.1, 0.5, 0.9], [0.1, 0.1, 0.1]]),
+                ("condition", "step"),
+                {"condition": ["a", HOSTILE], "step": [0, 1, 2]},
+            ),
+            "grid": Array(
+                np.arange(12.0).reshape(3, 4) / 12,
+                ("layer", "pos"),
+                {"layer": ["L0", "L1", "L2"], "pos": [0, 1, 2, 3]},
+            ),
             "sample": Array(np.linspace(0, 1, 50) ** 3, ("context",), {}),
-            "rates": Array(rates, ("condition", "end"), {"condition": conditions, "end": ["value", "low", "high"]}),
+            "rates": Array(
+                rates, ("condition", "end"), {"condition": conditions, "end": ["value", "low", "high"]}
+            ),
         },
         subject,
     )

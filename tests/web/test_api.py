@@ -28,7 +28,9 @@ SHAPES: list[tuple[str, type[BaseModel]]] = [
 
 
 @pytest.mark.parametrize(("path", "shape"), SHAPES)
-def test_answers_have_the_shape_that_openapi_promises(client: TestClient, path: str, shape: type[BaseModel]) -> None:
+def test_answers_have_the_shape_that_openapi_promises(
+    client: TestClient, path: str, shape: type[BaseModel]
+) -> None:
     answer = client.get(path)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"

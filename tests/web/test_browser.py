@@ -33,9 +33,24 @@ CONTRAST = """
 """
 
 
-def paths(ids: dict[str, str]) -> list[str]:
-    findings = [f"/findings/{ids[name]}" for name in ("search", "honeypot", "text")]
-    return ["/", "/papers/scheming", "/models", f"/models/{SUSPECT.sha256}", "/findings", *findings, "/cases", "/cases/hidden-behaviour", "/api"]
+PAGES = {
+    "shelf": "/",
+    "paper": "/papers/scheming",
+    "models": "/models",
+    "model": f"/models/{SUSPECT.sha256}",
+    "findings": "/findings",
+    "search": "/findings/{search}",
+    "honeypot": "/findings/{honeypot}",
+    "text": "/findings/{text}",
+    "cases": "/cases",
+    "case": "/cases/hidden-behaviour",
+    "api": "/api",
+    "empty search": "/?q=zebra",
+}
+
+
+def path_of(name: str, ids: dict[str, str]) -> str:
+    return PAGES[name].format(**ids)
 
 
 @contextmanager
@@ -44,11 +59,24 @@ def watched(browser: Any, address: str, **options: Any) -> Iterator[Any]:
     context = browser.new_context(base_url=address, **options)
     page = context.new_page()
     wrong: list[str] = []
-    page.on("console", lambda message: wrong.append(f"{message.type}: {message.text}") if message.type in {"error", "warning"} else None)
+    page.on(
+        "console",
+        lambda message: (
+            wrong.append(f"{message.type}: {message.text}") if message.type in {"error", "warning"} else None
+        ),
+    )
     page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
     page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
-    page.on("response", lambda response: wrong.append(f"{response.status}: {response.url}") if response.status >= 400 else None)
-    page.on("request", lambda request: wrong.append(f"outside: {request.url}") if outside(request.url, address) else None)
+    page.on(
+        "response",
+        lambda response: (
+            wrong.append(f"{response.status}: {response.url}") if response.status >= 400 else None
+        ),
+    )
+    page.on(
+        "request",
+        lambda request: wrong.append(f"outside: {request.url}") if outside(request.url, address) else None,
+    )
     try:
         yield page
         assert wrong == []
@@ -60,12 +88,19 @@ def outside(url: str, address: str) -> bool:
     return urlsplit(url).scheme not in {"data", "blob"} and not url.startswith(address)
 
 
-def test_every_page_loads_without_error_or_outside_request(browser: Any, address: str, ids: dict[str, str]) -> None:
-    for path in paths(ids):
-        with watched(browser, address) as page:
-            page.goto(path, wait_until="networkidle")
-            assert page.locator("h1").count() == 1, path
-            assert page.title().endswith("· Pellucid")
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_no_errors_has_contrast_in_both_themes_and_fits_a_phone(
+    browser: Any, address: str, ids: dict[str, str], name: str
+) -> None:
+    with watched(browser, address, color_scheme="light") as page:
+        page.goto(path_of(name, ids), wait_until="load")
+        assert page.locator("h1").count() == 1
+        assert page.title().endswith("· Pellucid")
+        assert page.evaluate(CONTRAST) == []
+        page.emulate_media(color_scheme="dark")
+        assert page.evaluate(CONTRAST) == []
+        page.set_viewport_size({"width": 375, "height": 700})
+        assert page.evaluate(SIDEWAYS) <= 0
 
 
 def test_every_internal_link_resolves(browser: Any, address: str) -> None:
@@ -94,54 +129,48 @@ def hrefs(text: str) -> list[str]:
     return [html.unescape(found) for found in re.findall(r'<a\s[^>]*?href="([^"]*)"', text)]
 
 
-def test_pictures_are_drawn_by_plotly_from_this_server(browser: Any, address: str, ids: dict[str, str]) -> None:
+def test_pictures_are_drawn_by_plotly_from_this_server(
+    browser: Any, address: str, ids: dict[str, str]
+) -> None:
     with watched(browser, address) as page:
-        page.goto(f"/findings/{ids['honeypot']}", wait_until="networkidle")
+        page.goto(f"/findings/{ids['honeypot']}", wait_until="load")
         assert page.locator(".picture .main-svg").count() >= 4
         assert page.locator(".picture").first.bounding_box()["height"] > 100
 
 
 def test_hostile_text_stays_text(browser: Any, address: str, ids: dict[str, str]) -> None:
-    for path in (f"/findings/{ids['search']}", f"/findings/{ids['honeypot']}", f"/findings/{ids['text']}", f"/models/{SUSPECT.sha256}"):
+    for path in (
+        f"/findings/{ids['search']}",
+        f"/findings/{ids['honeypot']}",
+        f"/findings/{ids['text']}",
+        f"/models/{SUSPECT.sha256}",
+    ):
         with watched(browser, address) as page:
-            page.goto(path, wait_until="networkidle")
+            page.goto(path, wait_until="load")
             assert page.title() not in {"owned", "1"}
             assert page.locator("main img").count() == 0
-            assert 'document.title="owned"' in page.content().replace("&quot;", '"').replace("\\u003c", "<").replace('\\"', '"')
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_has_contrast(browser: Any, address: str, ids: dict[str, str], scheme: str) -> None:
-    for path in paths(ids):
-        with watched(browser, address, color_scheme=scheme) as page:
-            page.goto(path, wait_until="networkidle")
-            assert page.evaluate(CONTRAST) == [], path
-
-
-def test_a_narrow_screen_never_scrolls_sideways(browser: Any, address: str, ids: dict[str, str]) -> None:
-    for path in paths(ids):
-        with watched(browser, address, viewport={"width": 375, "height": 700}) as page:
-            page.goto(path, wait_until="networkidle")
-            assert page.evaluate(SIDEWAYS) <= 0, path
+            assert 'document.title="owned"' in page.content().replace("&quot;", '"').replace(
+                "\\u003c", "<"
+            ).replace('\\"', '"')
 
 
 def test_the_theme_button_switches_and_is_remembered(browser: Any, address: str) -> None:
     with watched(browser, address, color_scheme="light") as page:
-        page.goto("/findings", wait_until="networkidle")
+        page.goto("/findings", wait_until="load")
         colour = "getComputedStyle(document.documentElement).backgroundColor"
         before = page.evaluate(colour)
         page.click("#theme")
         assert page.evaluate("document.documentElement.dataset.theme") == "dark"
         after = page.evaluate(colour)
         assert after != before
-        page.goto("/models", wait_until="networkidle")
+        page.goto("/models", wait_until="load")
         assert page.evaluate(colour) == after
         assert page.get_attribute("#theme", "aria-label") == "Switch to light theme"
 
 
 def test_pictures_follow_the_theme(browser: Any, address: str, ids: dict[str, str]) -> None:
     with watched(browser, address, color_scheme="light") as page:
-        page.goto(f"/findings/{ids['search']}", wait_until="networkidle")
+        page.goto(f"/findings/{ids['search']}", wait_until="load")
         fill = "getComputedStyle(document.querySelector('.picture .point path')).fill"
         before = page.evaluate(fill)
         page.click("#theme")
@@ -150,7 +179,7 @@ def test_pictures_follow_the_theme(browser: Any, address: str, ids: dict[str, st
 
 def test_by_keyboard_skip_link_search_and_focus_ring(browser: Any, address: str) -> None:
     with watched(browser, address) as page:
-        page.goto("/", wait_until="networkidle")
+        page.goto("/", wait_until="load")
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.className") == "skip"
         assert page.locator(".skip").bounding_box()["x"] >= 0
@@ -158,7 +187,9 @@ def test_by_keyboard_skip_link_search_and_focus_ring(browser: Any, address: str)
         assert page.evaluate("location.hash") == "#main"
         page.keyboard.press("/")
         assert page.evaluate("document.activeElement.id") == "q"
-        ring = page.evaluate("getComputedStyle(document.activeElement).outlineStyle + getComputedStyle(document.activeElement).outlineWidth")
+        ring = page.evaluate(
+            "getComputedStyle(document.activeElement).outlineStyle + getComputedStyle(document.activeElement).outlineWidth"
+        )
         assert ring == "solid2px"
         page.keyboard.type("superposition/")
         assert page.input_value("#q") == "superposition/"
@@ -166,23 +197,25 @@ def test_by_keyboard_skip_link_search_and_focus_ring(browser: Any, address: str)
         page.wait_for_url("**/?q=superposition*")
 
 
-def test_tab_reaches_every_link_in_order_without_a_trap(browser: Any, address: str, ids: dict[str, str]) -> None:
+def test_tab_reaches_every_link_in_order_without_a_trap(
+    browser: Any, address: str, ids: dict[str, str]
+) -> None:
     with watched(browser, address) as page:
-        page.goto(f"/findings/{ids['search']}", wait_until="networkidle")
+        page.goto(f"/findings/{ids['search']}", wait_until="load")
         page.keyboard.press("Tab")
         seen = []
         for _ in range(60):
-            seen.append(page.evaluate("document.activeElement.outerHTML.slice(0, 120)"))
+            seen.append(page.evaluate("[...document.querySelectorAll('*')].indexOf(document.activeElement)"))
             page.keyboard.press("Tab")
             if page.evaluate("document.activeElement === document.body"):
                 break
         assert page.evaluate("document.activeElement === document.body")
-        assert len(seen) == len(set(seen))
+        assert seen == sorted(set(seen))
 
 
 def test_a_facet_narrows_the_shelf_at_once(browser: Any, address: str) -> None:
     with watched(browser, address) as page:
-        page.goto("/", wait_until="networkidle")
+        page.goto("/", wait_until="load")
         page.check('input[value="metascience"]')
         page.wait_for_url("**room=metascience*")
         assert 0 < page.locator(".shelf > li").count() < 25

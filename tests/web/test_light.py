@@ -28,4 +28,6 @@ def test_no_page_loads_torch(shown: tuple[str, dict[str, str]]) -> None:
 
 
 def test_importing_the_room_loads_neither_torch_nor_plotly() -> None:
-    run("import sys, pellucid.web; assert not {'torch', 'plotly', 'uvicorn', 'pellucid.audit'} & set(sys.modules)")
+    run(
+        "import sys, pellucid.web; assert not {'torch', 'plotly', 'uvicorn', 'pellucid.audit'} & set(sys.modules)"
+    )

@@ -79,7 +79,9 @@ def test_no_page_loads_anything_from_elsewhere(pages: dict[str, str]) -> None:
                 assert (attributes.get("href") or "").startswith(("/", "data:,")), path
 
 
-def test_every_figure_has_a_title_a_role_a_finding_and_a_table(client: TestClient, ids: dict[str, str]) -> None:
+def test_every_figure_has_a_title_a_role_a_finding_and_a_table(
+    client: TestClient, ids: dict[str, str]
+) -> None:
     text = client.get(f"/findings/{ids['honeypot']}").text
     figures = re.findall(r'<figure class="fig">.*?</figure>', text, re.S)
     assert len(figures) == 4
@@ -105,7 +107,10 @@ def test_every_state_has_word_and_mark(pages: dict[str, str]) -> None:
 
 def test_a_finding_is_a_museum_label(client: TestClient, ids: dict[str, str]) -> None:
     text = client.get(f"/findings/{ids['search'][:8]}").text.partition("<main")[2]
-    places = [text.index(part) for part in ('class="kicker"', "<h1", "The worst of", 'class="num"', 'class="ci"', "Provenance")]
+    places = [
+        text.index(part)
+        for part in ('class="kicker"', "<h1", "The worst of", 'class="num"', 'class="ci"', "Provenance")
+    ]
     assert places == sorted(places)
     assert 'class="span refutes"' in text
     assert "limit at most 1" in text
@@ -168,16 +173,27 @@ def test_what_is_not_there_is_said_with_what_is(client: TestClient, path: str, s
 
 @pytest.mark.parametrize(
     ("path", "said"),
-    [("/findings?page=0", "page = '0' is not valid"), ("/findings?page=x", "page = 'x'"), ("/findings?status=fine", "fine")],
+    [
+        ("/findings?page=0", "page = '0' is not valid"),
+        ("/findings?page=x", "page = 'x'"),
+        ("/findings?status=fine", "fine"),
+    ],
 )
-def test_an_address_that_cannot_be_read_is_a_400_that_names_the_part(client: TestClient, path: str, said: str) -> None:
+def test_an_address_that_cannot_be_read_is_a_400_that_names_the_part(
+    client: TestClient, path: str, said: str
+) -> None:
     answer = client.get(path)
     assert answer.status_code == 400
     assert said in html.unescape(answer.text)
 
 
 def test_a_hostile_address_comes_back_as_text(client: TestClient) -> None:
-    for path in ("/papers/%3Cscript%3E", "/%3Cscript%3E", "/findings?status=%3Cscript%3E", "/?q=%3Cscript%3E%22%3E"):
+    for path in (
+        "/papers/%3Cscript%3E",
+        "/%3Cscript%3E",
+        "/findings?status=%3Cscript%3E",
+        "/?q=%3Cscript%3E%22%3E",
+    ):
         assert "<script>" not in client.get(path).text.replace('<script src="', "")
 
 

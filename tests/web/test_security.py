@@ -39,7 +39,9 @@ def test_names_of_this_computer_are_answered(host: str) -> None:
     assert (answer.status_code, answer.text) == (200, "inside")
 
 
-@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "[::2]"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "[::2]"]
+)
 def test_a_foreign_name_is_refused_and_the_message_says_which_are_answered(host: str) -> None:
     answer = guarded().get("/", headers={"host": host})
     assert answer.status_code == 400
@@ -69,7 +71,12 @@ def test_head_has_the_headers_of_get_and_no_body() -> None:
 
 def test_every_answer_even_a_refusal_carries_the_strict_headers() -> None:
     client = guarded()
-    for answer in (client.get("/"), client.get("/none"), client.get("/", headers={"host": "x"}), client.post("/")):
+    for answer in (
+        client.get("/"),
+        client.get("/none"),
+        client.get("/", headers={"host": "x"}),
+        client.post("/"),
+    ):
         assert answer.headers["content-security-policy"] == CONTENT_POLICY
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
@@ -107,6 +114,8 @@ def test_listening_everywhere_without_a_name_is_an_error_with_its_remedy(host: s
     assert 'names=["lab.example.org"]' in caught.value.remedy
 
 
-@pytest.mark.parametrize(("host", "everywhere"), [("0.0.0.0", True), ("::", True), ("127.0.0.1", False), ("lab", False)])
+@pytest.mark.parametrize(
+    ("host", "everywhere"), [("0.0.0.0", True), ("::", True), ("127.0.0.1", False), ("lab", False)]
+)
 def test_which_addresses_mean_every_network(host: str, everywhere: bool) -> None:
     assert is_everywhere(host) is everywhere

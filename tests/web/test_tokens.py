@@ -46,7 +46,14 @@ def test_in_a_passage_spaces_stay_and_line_ends_break() -> None:
 
 @pytest.mark.parametrize(
     ("hidden", "shown"),
-    [("\x00", "\\x00"), ("\u202e", "\\u202e"), ("\u200b", "\\u200b"), ("\xa0", "\\xa0"), ("\x1b", "\\x1b"), ("\ufeff", "\\ufeff")],
+    [
+        ("\x00", "\\x00"),
+        ("\u202e", "\\u202e"),
+        ("\u200b", "\\u200b"),
+        ("\xa0", "\\xa0"),
+        ("\x1b", "\\x1b"),
+        ("\ufeff", "\\ufeff"),
+    ],
 )
 def test_characters_without_a_picture_are_shown_as_escapes(hidden: str, shown: str) -> None:
     assert plain(visible(hidden)) == shown

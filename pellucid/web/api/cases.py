@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
+from pellucid.web.argument import linked
 from pellucid.web.evaluated import evaluated
 from pellucid.web.site import SiteHere, tagged
 
@@ -59,13 +60,11 @@ def show_yaml(request: Request, site: SiteHere, name: str) -> Response:
     return tagged(request, site.store.case(name).yaml.encode(), "application/yaml")
 
 
-@router.get(
-    "/cases/{name}.svg", response_class=Response, responses={200: {"content": {"image/svg+xml": {}}}}
-)
+@router.get("/cases/{name}.svg", response_class=Response, responses={200: {"content": {"image/svg+xml": {}}}})
 def show_drawing(request: Request, site: SiteHere, name: str) -> Response:
     """The argument drawn in Goal Structuring Notation, with its verdict."""
     found = evaluated(site.store, name)
-    drawing = found.case.render(found.verdict, link=lambda identity: site.href(f"/findings/{identity}"))
+    drawing = found.case.render(found.verdict, linked(found.find, site.href))
     return tagged(request, drawing.encode(), "image/svg+xml")
 
 

@@ -30,7 +30,9 @@ def list_findings(
     """The Findings of the store, newest first."""
     every = site.store.find()
     narrowed = bool(kind or status or text)
-    found = site.store.find(kind=kind or None, status=status or None, text=text or None) if narrowed else every
+    found = (
+        site.store.find(kind=kind or None, status=status or None, text=text or None) if narrowed else every
+    )
     chosen: dict[str, str | None] = {"kind": kind, "status": status, "text": text}
     shown = page_of(found, page, PAGE, site.href("/findings"), chosen)
     return site.html(

@@ -8,7 +8,16 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from pellucid.library import catalogue
-from pellucid.web.shelf import chosen, claim_tally, entries, facets, paper_page, results_title, shelf_lede, tally_title
+from pellucid.web.shelf import (
+    chosen,
+    claim_tally,
+    entries,
+    facets,
+    paper_page,
+    results_title,
+    shelf_lede,
+    tally_title,
+)
 from pellucid.web.site import SiteHere
 
 router = APIRouter(include_in_schema=False)
