@@ -1,6 +1,6 @@
-"""What differs between databases: how one is opened, searched by words, and what its errors mean.
+"""What differs between databases: how one is opened, locked, searched by words, and what its errors mean.
 
-All SQL that only SQLite understands is in this file.
+All SQL that only one database understands is in this file.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pellucid.store.tables import FINDINGS
 
 BUSY_SECONDS = 60.0
 MAGIC = b"SQLite format 3\0"
+WRITERS = 0x70656C6C  # a number of our own among a server's advisory locks
 WRITING = {"pellucid_writing": True}
 """Execution options of a connection that will write."""
 
@@ -56,19 +57,21 @@ def contains_words(words: list[str]) -> ColumnElement[bool]:
 
 
 class Server:
-    """A database server, as PostgreSQL: standard SQL and the server's own locking."""
+    """PostgreSQL: standard SQL but for the lock of the writers."""
 
     def engine(self, url: URL) -> Engine:
         """Open the server; a missing driver is InputError ST09."""
         named = url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
         try:
-            return create_engine(named, pool_pre_ping=True)
+            engine = create_engine(named, pool_pre_ping=True)
         except ImportError as error:
             raise InputError(
                 "ST09",
                 f"The driver of {url.drivername}:// is not installed ({error}).",
                 "Install it with: pip install 'pellucid[postgres]'",
             ) from error
+        event.listen(engine, "begin", _lock_server)
+        return engine
 
     def prepare(self, engine: Engine) -> None:
         """Nothing: the server keeps its own house."""
@@ -223,6 +226,12 @@ def _on_begin(connection: Connection) -> None:
     """Take the write lock at once when the block will write, so that two writers wait, never fail."""
     writing = connection.get_execution_options().get("pellucid_writing", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _lock_server(connection: Connection) -> None:
+    """Let one block write at a time, as SQLite does; the lock goes with the transaction."""
+    if connection.get_execution_options().get("pellucid_writing", False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS})")
 
 
 def _write_ahead(engine: Engine) -> None:
