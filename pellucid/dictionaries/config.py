@@ -50,7 +50,7 @@ class TrainConfig:
     dead_after: int | None = None
     """Rows without a fire after which a latent counts as dead; None: 10 % of the run, at most 10 million."""
     normalise: bool = True
-    """Train on activations scaled to mean norm sqrt(width); the scale is folded into the weights at the end."""
+    """Train on activations of mean norm sqrt(width); the scale is folded into the weights at the end."""
     subtract: Literal["auto", "none", "b_dec"] = "auto"
     """What is subtracted from the input; auto: b_dec for an autoencoder, none for a transcoder."""
     rank_score: Literal["h", "h_norm"] = "h"

@@ -131,7 +131,8 @@ class Dictionary(nn.Module, ABC):
 
     def lengths(self) -> Float[Tensor, " feature"]:
         """Length of each decoder row."""
-        return self.W_dec.norm(dim=1)
+        lengths: Tensor = torch.linalg.vector_norm(self.W_dec, dim=1)
+        return lengths
 
     def shifted(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_in"]:
         """The input that W_enc sees."""
@@ -171,7 +172,7 @@ class Dictionary(nn.Module, ABC):
             where = f" at {self.site_in!r}" if self.site_in else ""
             raise InputError(
                 "DI04",
-                f"This dictionary reads activations of width {self.d_in}{where}, but got width {x.shape[-1]}.",
+                f"This dictionary reads width {self.d_in}{where}, but was given width {x.shape[-1]}.",
                 "Give activations of the site it was trained on, or another dictionary.",
             )
         refuse_non_finite(x.detach(), self.site_in)
@@ -179,7 +180,8 @@ class Dictionary(nn.Module, ABC):
 
 def unit_rows(weights: Float[Tensor, "feature width"]) -> Float[Tensor, "feature width"]:
     """Rows of length 1."""
-    return weights / weights.norm(dim=1, keepdim=True).clamp_min(TINY)
+    lengths: Tensor = torch.linalg.vector_norm(weights, dim=1, keepdim=True)
+    return weights / lengths.clamp_min(TINY)
 
 
 def refuse_non_finite(x: Tensor, site: str) -> None:
@@ -193,6 +195,6 @@ def refuse_non_finite(x: Tensor, site: str) -> None:
     position = tuple(int(i) for i in bad[0])
     raise InputError(
         "DI05",
-        f"The activations{where} hold {len(bad)} values that are NaN or infinite, the first at index {position}.",
+        f"{len(bad)} activations{where} are NaN or infinite, the first at index {position}.",
         "Look for the cause in the model or its input; harvest in float32 if half precision overflowed.",
     )

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
@@ -141,7 +142,7 @@ class CompiledEngine:
 
 
 def tile_rows(n_features: int, bytes_each: int) -> int:
-    """Rows of one tile of pre-activations; the same whatever the batch, so that results do not depend on it."""
+    """Rows of one tile of pre-activations, whatever the batch."""
     return max(16, TILE_BYTES // (n_features * bytes_each))
 
 
@@ -153,7 +154,7 @@ def shared(loop: Callable[..., None], n: int, *arguments: Any) -> None:
         return
     ends = [n * i // threads for i in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
-        done = [pool.submit(loop, *arguments, a, b) for a, b in zip(ends, ends[1:], strict=False)]
+        done = [pool.submit(loop, *arguments, a, b) for a, b in pairwise(ends)]
         for future in done:
             future.result()
 

@@ -56,6 +56,6 @@ def fold_scales(dictionary: Dictionary, scale_in: float, scale_out: float) -> No
         scale_out: what targets were multiplied with.
     """
     assert scale_in == scale_out or dictionary.convention.subtract == "none"
-    dictionary.b_enc /= scale_in
-    dictionary.W_dec *= scale_in / scale_out
-    dictionary.b_dec /= scale_out
+    dictionary.b_enc.div_(scale_in)
+    dictionary.W_dec.mul_(scale_in / scale_out)
+    dictionary.b_dec.div_(scale_out)

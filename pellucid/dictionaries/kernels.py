@@ -17,10 +17,12 @@ FAST = {"reassoc", "contract", "nsz"}
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile on first use, keep the result on disk where that is allowed, and let go of Python's lock."""
+    options = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
     try:
-        return numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")(function)
+        made: Callable[..., Any] = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # neither the package nor the user's cache folder can be written
-        return numba.njit(nogil=True, fastmath=FAST, error_model="numpy")(function)
+        made = numba.njit(**options)(function)
+    return made
 
 
 @compiled
@@ -152,7 +154,10 @@ def gradients_of_latents(
     start: int,
     stop: int,
 ) -> None:
-    """dW_dec[i] = sum v g, dW_enc[i] = sum dv x', db_enc[i] = sum dv over the codes of latent i; g = factor e."""
+    """dW_dec[i] = sum v g, dW_enc[i] = sum dv x', db_enc[i] = sum dv over the codes of latent i.
+
+    Here g = factor e and dv = factor times the code's slope.
+    """
     k = values.shape[1]
     for i in range(start, stop):
         if not add:

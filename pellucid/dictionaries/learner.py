@@ -6,13 +6,13 @@ import dataclasses
 import math
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pellucid.dictionaries.config import TrainConfig
+from pellucid.dictionaries.convention import Convention
 from pellucid.dictionaries.dictionary import Auxiliary, unit_rows
 from pellucid.dictionaries.engine import Engine, engine_for
 from pellucid.dictionaries.gradients import Gradients, StepResult
@@ -38,7 +38,9 @@ class Learner:
         sample = source.sample(sorted(set(self.sites)))
         x, y = sample[self.sites[0]], sample[self.sites[1]]
         self.scales = (mean_norm_scale(x), mean_norm_scale(y)) if config.normalise else (1.0, 1.0)
-        self.dictionary = begin(config, self.sites, x, y * self.scales[1])
+        left_out = tuple(sorted({*config.excluded_positions, *source.skipped}))
+        convention = dataclasses.replace(config.convention, excluded_positions=left_out)
+        self.dictionary = begin(config, convention, self.sites, x, y * self.scales[1])
         self.engine = engine or engine_for(x)
         weights = (self.dictionary.W_enc, self.dictionary.b_enc, self.dictionary.W_dec)
         self.gradients = Gradients(*(torch.zeros_like(weight) for weight in weights))
@@ -92,7 +94,7 @@ class Learner:
             group["lr"] = self.config.rate(self.done)
         self.optimiser.step()
         if self.config.unit_norm:
-            decoder /= decoder.norm(dim=1, keepdim=True)
+            decoder.copy_(unit_rows(decoder))
         return norm
 
     def _refuse_divergence(self, result: StepResult, y: Tensor) -> None:
@@ -146,6 +148,7 @@ def scaled(rows: Float[Tensor, "batch width"], scale: float) -> Float[Tensor, "b
 
 def begin(
     config: TrainConfig,
+    convention: Convention,
     sites: tuple[str, str],
     x: Float[Tensor, "batch d_in"],
     y: Float[Tensor, "batch d_out"],
@@ -154,6 +157,7 @@ def begin(
 
     Arguments:
         config: sizes and seed.
+        convention: the record it follows.
         sites: where it reads and what it reconstructs.
         x: a sample of inputs.
         y: a sample of scaled targets.
@@ -165,7 +169,7 @@ def begin(
         d_out=y.shape[1],
         site_in=sites[0],
         site_out=sites[1],
-        convention=config.convention,
+        convention=convention,
         seed=config.seed,
     )
     if config.transcoder:

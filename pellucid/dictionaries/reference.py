@@ -27,7 +27,7 @@ class TorchEngine:
         weights: Float[Tensor, " feature"] | None = None,
     ) -> Codes:
         """Codes of the k best-ranked pre-activations; `weights` multiply h for the ranking only."""
-        parts = [self._select(part, encoder, bias, k, weights) for part in inputs.split(ROWS)]
+        parts = [self._select(part, encoder, bias, k, weights) for part in torch.split(inputs, ROWS)]
         indices, values = (torch.cat(items) for items in zip(*parts, strict=True))
         return Codes(indices.int(), values, len(encoder))
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from pellucid.dictionaries.dictionary import refuse_non_finite
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Rows = Mapping[str, Tensor]
 SAMPLE = 16_384  # rows for scales and medians
+PIECES = 16  # runs of rows that a sample of shards is made of
 
 
 class Source(Protocol):
@@ -26,6 +27,8 @@ class Source(Protocol):
 
     sites: tuple[str, ...]
     rows: int
+    skipped: tuple[int, ...]
+    """Positions of every sequence that the rows leave out."""
 
     def batches(self, sites: Sequence[str], size: int, seed: int, start: int) -> Iterator[Rows]:
         """Endless batches in an order that depends on the seed alone, from batch number `start` on."""
@@ -57,6 +60,7 @@ class TensorSource:
         self.rows = counts.pop()
         for site, tensor in self.tensors.items():
             refuse_non_finite(tensor, site)
+        self.skipped: tuple[int, ...] = ()
         self._identity: dict[str, str] = {}
 
     def batches(self, sites: Sequence[str], size: int, seed: int, start: int) -> Iterator[Rows]:
@@ -98,10 +102,9 @@ class ShardSource:
         self.shards = shards
         self.sites = tuple(shards.sites)
         self.rows = int(shards.rows)
+        self.skipped = tuple(range(shards.layout.positions[0]))
         if self.rows == 0:
-            raise InputError(
-                "DI08", "The source holds no activations.", "Harvest at least one batch of rows."
-            )
+            raise InputError("DI08", "The source holds no activations.", "Give at least one batch of rows.")
 
     def batches(self, sites: Sequence[str], size: int, seed: int, start: int) -> Iterator[Rows]:
         """The shards' own order, epoch after epoch; what does not fill a batch is left out."""
@@ -109,14 +112,16 @@ class ShardSource:
         while True:
             order = self.shards.batches(list(sites), size, seed=seed * 1_000_003 + epoch)
             for batch in islice(order, skip, self.rows // size):
-                yield {site: batch[site].float() for site in sites}
+                yield batch
             epoch, skip = epoch + 1, 0
 
     def sample(self, sites: Sequence[str]) -> Rows:
         """At most SAMPLE rows, evenly spaced."""
-        every = max(1, self.rows // SAMPLE)
-        read = {site: self.shards.read(site) for site in sites}
-        return {site: torch.as_tensor(rows[::every][:SAMPLE]).float() for site, rows in read.items()}
+        size = SAMPLE // PIECES
+        if self.rows <= SAMPLE:
+            return {site: self.shards.read(site) for site in sites}
+        starts = [i * (self.rows - size) // (PIECES - 1) for i in range(PIECES)]
+        return {site: torch.cat([self.shards.read(site, i, i + size) for i in starts]) for site in sites}
 
     def identity(self) -> dict[str, str]:
         """The harvest's own identity."""
@@ -135,7 +140,7 @@ def harvested(
         keep: which positions are rows.
     """
     parts: dict[str, list[Tensor]] = {site: [] for site in sites}
-    for batch, mask in zip(tokens.split(32), keep.split(32), strict=True):
+    for batch, mask in zip(torch.split(tokens, 32), torch.split(keep, 32), strict=True):
         with torch.no_grad():
             run = model.run(batch, read=list(sites))
         for site in sites:
@@ -144,7 +149,7 @@ def harvested(
 
 
 def source_of(given: Any, sites: Sequence[tuple[str, str]], conventions: Sequence[Any]) -> Source:
-    """The source that was given, in one form.
+    """The source that was given, in one form; shards tell which positions the harvest left out.
 
     Arguments:
         given: a tensor, a mapping of tensors by site, shards, (model, tokens) or (model, tokens, site).
@@ -156,6 +161,8 @@ def source_of(given: Any, sites: Sequence[tuple[str, str]], conventions: Sequenc
         MissingError: DI11 for a site that the source does not have.
     """
     excluding = {(c.excluded_positions, c.excluded_tokens) for c in conventions}
+    if hasattr(given, "layout"):
+        return shard_source(given, excluding)
     if isinstance(given, tuple):
         model, tokens, *rest = given
         if len(excluding) > 1:
@@ -174,9 +181,22 @@ def source_of(given: Any, sites: Sequence[tuple[str, str]], conventions: Sequenc
         )
     if isinstance(given, Tensor):
         return TensorSource({name: given for pair in sites for name in pair[:1]})
-    if isinstance(given, Mapping):
-        return TensorSource(given)
-    return ShardSource(given)
+    return TensorSource(given)
+
+
+def shard_source(
+    shards: ActivationShards, excluding: set[tuple[tuple[int, ...], tuple[int, ...]]]
+) -> ShardSource:
+    """Shards as a source, unless a dictionary would leave out more than the harvest did."""
+    source = ShardSource(shards)
+    for positions, tokens in excluding:
+        if tokens or not set(positions) <= set(source.skipped):
+            raise InputError(
+                "DI10",
+                f"The harvest left out the positions {list(source.skipped)}, the dictionary leaves out others.",
+                "Harvest with skip=..., or give (model, tokens) as the source.",
+            )
+    return source
 
 
 def resolve(source: Source, sites: tuple[str, str], batch: int) -> tuple[str, str]:

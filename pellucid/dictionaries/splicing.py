@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ class SplicedModel(Model):
     def __init__(self, model: Model, dictionaries: Sequence[Dictionary], *, error: bool = False) -> None:
         super().__init__(model.module, id=model.id, tokenizer=model._tokenizer, card=model.card)
         self.base, self.dictionaries, self.error = model, tuple(dictionaries), error
+        parts = [model.sha256, *(dictionary.sha256 for dictionary in self.dictionaries), str(error)]
+        self.__dict__["sha256"] = hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     def run(
         self,
@@ -65,8 +68,8 @@ def splice(model: Model, dictionaries: Dictionary | Sequence[Dictionary], *, err
 
     Example: ``splice(model, sae).run(model.tokens("the rose")).output``.
 
-    Source: specified by Braun et al. 2024, arXiv 2405.12241, section 2; error nodes by Marks et al. 2024, arXiv
-    2403.19647, section 3.
+    Source: Braun et al. 2024, arXiv 2405.12241, section 2; error nodes: Marks et al. 2024, arXiv 2403.19647,
+    section 3.
     """
     given = [dictionaries] if isinstance(dictionaries, Dictionary) else list(dictionaries)
     for dictionary in given:
@@ -87,7 +90,7 @@ def check_fits(model: Model, dictionary: Dictionary) -> None:
             raise MissingError(
                 "DI17",
                 f"The dictionary stands at {site!r}, which {model.id} does not have.",
-                f"{did_you_mean(site, model.sites)} Set its site_in and site_out to one of the model's sites.",
+                f"{did_you_mean(site, model.sites)} Set its site_in and site_out to sites of the model.",
             )
         shape = model.sites.shape(site)
         has = shape[-1] if isinstance(shape[-1], int) else model.facts.d_model
@@ -131,7 +134,7 @@ def remember(seen: dict[str, Tensor]) -> Callable[[Tensor], Tensor]:
     """Keep an activation for later in the same run, unchanged."""
 
     def look(activation: Tensor) -> Tensor:
-        seen["in"] = activation
+        seen["in"] = activation.clone()  # later writes may go into the tensor itself
         return activation
 
     return look
@@ -148,7 +151,8 @@ def replace(
     def change(activation: Tensor) -> Tensor:
         made = dictionary(seen.get("in", activation)).to(activation.dtype)
         if error:
-            made = made + (activation - made).detach()
+            # the clean value to the bit, with the gradient of the reconstruction
+            made = activation.detach() + (made - made.detach())
         return made if keep is None else torch.where(keep.unsqueeze(-1), made, activation)
 
     return change

@@ -59,8 +59,8 @@ def train_suite(
 ) -> list[TopK]:
     """Train many dictionaries from one reading of the activations; each is bit for bit what it is alone.
 
-    Dictionaries with the same batch and order_seed learn from the same batches side by side, each with its own
-    weights, optimiser and clipping.
+    Dictionaries with the same batch and order_seed learn from the same batches side by side, each with its
+    own weights, optimiser and clipping.
 
     Arguments:
         source: as for `train`; a model is run once for all sites.
