@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from html import escape
 
 from pellucid.cases.drawing.svg import state_of
 from pellucid.cases.graph import Graph
-from pellucid.cases.nodes import COUNTERS, Node
+from pellucid.cases.nodes import BACKGROUND, COUNTERS, Node
 from pellucid.cases.verdict import NodeState, Verdict
 from pellucid.findings import InputError, did_you_mean
 
@@ -92,7 +93,7 @@ def _badges(node: Node, state: NodeState | None) -> str:
     css, word = state_of(node, state)
     if state is None or not word:
         return ""
-    badges = [_badge(_plain(css), word)]
+    badges = [_badge(css, word)]
     if state.stale:
         badges.append(_badge("stale", "stale"))
     if state.now != state.value:
@@ -100,13 +101,9 @@ def _badges(node: Node, state: NodeState | None) -> str:
     return " ".join(badges)
 
 
-def _plain(css: str) -> str:
-    """An answered challenge is drawn like a context; as a badge it is a claim that was refuted."""
-    return "refutes" if css == "ctx" else css
-
-
 def _badge(css: str, word: str) -> str:
-    return f'<span class="v {css}">{word}</span>'
+    """Word, mark and colour; an answered challenge is quiet, as in the drawing."""
+    return f'<span class="answered">{word}</span>' if css == "ctx" else f'<span class="v {css}">{word}</span>'
 
 
 def _evidence(graph: Graph, node: Node, state: NodeState | None, link: Link | None) -> str:
@@ -117,13 +114,18 @@ def _evidence(graph: Graph, node: Node, state: NodeState | None, link: Link | No
         short = escape(f"{node.finding[:8]}…" if len(node.finding) > 9 else node.finding)
         href = escape(link(node.finding), quote=True) if link else ""
         parts.append(f'<a href="{href}">{short}</a>' if href else f"<code>{short}</code>")
-    if node.predicate:
+    reason = state.reason if state is not None and node.kind not in BACKGROUND else ""
+    if node.predicate and node.predicate not in reason:
         parts.append(f"<code>{escape(node.predicate)}</code>")
-    if state is not None and state.reason:
-        parts.append(f'<span class="note">{escape(state.reason)}</span>')
+    if reason:
+        parts.append(f'<span class="note">{_with_code(reason)}</span>')
     elif len(graph.support[node.id]) > 1 and node.need != "all":
         parts.append(f"needs {escape(node.need)}")
     return "; ".join(parts)
+
+
+def _with_code(reason: str) -> str:
+    return re.sub("`([^`]*)`", r"<code>\1</code>", escape(reason))
 
 
 def _table(graph: Graph, verdict: Verdict | None, link: Link | None) -> str:
@@ -143,8 +145,8 @@ def _row(graph: Graph, depth: int, name: str, verdict: Verdict | None, link: Lin
         now = _NOW[state.now] if word else ("", "")
         now = (css, word) if state.now == state.value else now
         cells += [
-            f'<td data-l="Verdict">{_badge(_plain(css), word) if word else ""}</td>',
-            f'<td data-l="Now">{_badge(_plain(now[0]), now[1]) if now[1] else ""}</td>',
+            f'<td data-l="Verdict">{_badge(css, word) if word else ""}</td>',
+            f'<td data-l="Now">{_badge(now[0], now[1]) if now[1] else ""}</td>',
             f'<td data-l="Freshness">{_freshness(state) if word else ""}</td>',
         ]
     cells.append(f'<td class="cite" data-l="Evidence">{_evidence(graph, node, state, link)}</td>')

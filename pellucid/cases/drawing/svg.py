@@ -277,7 +277,9 @@ class _Figure:
         for index, mark in enumerate(marks):
             yield _placed(mark, right - 20 * (len(marks) - index) + 3, top + 6)
         if self.word:
-            yield _text(self.word, right - 20 * len(marks) - 1, top + HEAD, "id w", end=True)
+            # An answered challenge has no colour of its own to write in.
+            css = "id" if self.css == "ctx" else "id w"
+            yield _text(self.word, right - 20 * len(marks) - 1, top + HEAD, css, end=True)
         for row, line in enumerate(place.box.lines):
             yield _text(line, left, top + HEAD + 17 + LINE * row)
 
