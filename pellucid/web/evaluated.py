@@ -53,7 +53,7 @@ def evaluated(store: Store, name: str) -> Evaluated:
 
 
 def present_code(case: Case, store: Store) -> dict[str, str]:
-    """Digests of the methods that the cited Findings name, as their source is now; evidence of others is stale."""
+    """Digests of the methods that the cited Findings name, as their source is now."""
     cited = (header_or_none(store, found) for found in set(case.citations.values()))
     methods = {header.provenance.method for header in cited if header is not None}
     return {f"code:{method}": digest_now(method) for method in methods}

@@ -69,7 +69,7 @@ def interval_rule(
     unit: str = "",
     width: int = 300,
 ) -> Markup:
-    """The drawing ``svg.span``: base line with its two ends, bar = interval, ring = value, dashed tick = limit.
+    """The drawing ``svg.span``: base line with two ends, bar = interval, ring = value, dashed = limit.
 
     Arguments:
         value: the number, in ``unit``; nothing is drawn for None or NaN.

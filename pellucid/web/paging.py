@@ -41,9 +41,7 @@ class Page(Generic[T]):
         return ", ".join(f'<{address}>; rel="{relation}"' for address, relation in pairs if address)
 
 
-def page_of(
-    rows: Sequence[T], number: int, size: int, address: str, query: Mapping[str, str | None]
-) -> Page[T]:
+def page_of(rows: Sequence[T], number: int, size: int, address: str, query: Mapping[str, str]) -> Page[T]:
     """Page ``number`` of ``rows``, with links to ``address?query&page=N``.
 
     Arguments:
@@ -51,7 +49,7 @@ def page_of(
         number: the page wanted, from 1; one past the end is empty.
         size: rows a page, at least 1.
         address: path of the list.
-        query: the other parameters; those that are None or empty are left out.
+        query: the other parameters; empty ones are left out.
     """
     start = (number - 1) * size
 

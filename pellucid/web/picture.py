@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from pellucid.findings import show
+from pellucid.web.passages import passages_of
 from pellucid.web.table import MOST_ROWS, Table, table_of
-from pellucid.web.tokens import passage
 
 if TYPE_CHECKING:
     from pellucid.findings import Finding
@@ -66,7 +66,7 @@ def draw(finding: Finding, at: int, href: str) -> Picture:
         short=finding.id[:12],
         href=href,
         json=Markup("") if view.form in WORDED else embed_json(figure_json(finding, at)),
-        text=lines(rows) if view.form == "text" else Markup(""),
+        text=passages_of(finding, view.array) if view.form == "text" else Markup(""),
         table=None if view.form == "text" else table_of(names, rows, more=more),
         open=view.form == "table",
     )
@@ -162,10 +162,3 @@ def caption(x: str, y: str, unit: str) -> str:
     axes = " by ".join(name for name in (y, x) if name)
     words = " ".join(part for part in (axes, f"({unit})" if unit else "") if part)
     return f"{words}." if words else ""
-
-
-def lines(rows: list[list[str]]) -> Markup:
-    """Rows of text as passages of a model; the number at the end of each row is left to the file."""
-    return Markup("").join(
-        Markup('<p class="said">{}</p>').format(passage(" ".join(row[:-1] or row))) for row in rows
-    )

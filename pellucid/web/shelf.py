@@ -96,8 +96,8 @@ def shown(claim: Claim, headers: Sequence[Header]) -> ShownClaim:
 def shelf_lede(every: Sequence[Entry]) -> str:
     """What the shelf is."""
     return (
-        f"{len(every)} publications on opening networks and arguing that they are safe. Each states its claims; "
-        "each claim is measured again here, and its state is computed, never typed."
+        f"{len(every)} publications on opening networks and arguing that they are safe. Each states its "
+        "claims; each claim is measured again here, and its state is computed, never typed."
     )
 
 
@@ -165,7 +165,7 @@ def chosen(entry: Entry, picked: Mapping[str, Sequence[str]]) -> bool:
 
 def facets(found: Iterable[Entry], picked: Mapping[str, Sequence[str]]) -> list[Facet]:
     """The facets of the entries that match the words; a chosen value stays even where nothing has it."""
-    counts: dict[str, Counter[str]] = {name: Counter({v: 0 for v in picked[name]}) for name in TITLES}
+    counts: dict[str, Counter[str]] = {name: Counter(dict.fromkeys(picked[name], 0)) for name in TITLES}
     for entry in found:
         for name, has in values(entry).items():
             counts[name].update(has)

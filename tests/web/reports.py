@@ -42,6 +42,7 @@ def standing() -> Report:
     """An audit that found nothing, with every assumption accepted."""
     search, text = content.search_finding(scale=0.1), content.text_finding()
     written = content.hidden_case(text, search).text.replace("  - Sn3\n", "")
+    written = written.partition("\nSn3:")[0] + "\n"
     case = Case.read(written.replace("\nA2:\n", "\nA2:\n  accepted: R. Reviewer, 2026-11-21\n"))
     verdict = case.evaluate([search, text])
     return Report("Audit of organism:clean", (search, text), case, verdict, examples(), CARDS, ())

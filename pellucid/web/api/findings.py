@@ -40,14 +40,9 @@ def list_findings(
     size: Size = 100,
 ) -> Response:
     """Headers of Findings by kind, status, subject (sha256 of the weights) and words of the statement."""
-    asked: dict[str, str | None] = {
-        "kind": kind or None,
-        "status": status or None,
-        "subject": subject or None,
-        "text": text or None,
-    }
-    found = site.store.find(**asked)
-    shown = page_of(found, page, size, site.href("/api/findings"), {**asked, "size": str(size)})
+    found = site.store.find(kind or None, subject or None, status or None, text or None)
+    asked = {"kind": kind, "subject": subject, "status": status, "text": text, "size": str(size)}
+    shown = page_of(found, page, size, site.href("/api/findings"), asked)
     items = [header.to_dict() for header in shown.rows]
     data = {"total": shown.total, "next": shown.after or None, "items": items}
     return site.json(request, data, links=shown.links())

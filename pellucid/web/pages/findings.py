@@ -33,7 +33,7 @@ def list_findings(
     found = (
         site.store.find(kind=kind or None, status=status or None, text=text or None) if narrowed else every
     )
-    chosen: dict[str, str | None] = {"kind": kind, "status": status, "text": text}
+    chosen = {"kind": kind, "status": status, "text": text}
     shown = page_of(found, page, PAGE, site.href("/findings"), chosen)
     return site.html(
         request,
