@@ -1,1 +1,32 @@
-"""Room audit."""
+"""Audit: compare a model with its reference, and argue from what was measured whether it hides something."""
+
+from pellucid.audit.activation import activation_change as activation_change
+from pellucid.audit.config import PROFILES as PROFILES
+from pellucid.audit.config import AuditConfig as AuditConfig
+from pellucid.audit.confirm import Trigger as Trigger
+from pellucid.audit.confirm import trigger_search as trigger_search
+from pellucid.audit.evidence import Session as Session
+from pellucid.audit.honeypot import honeypot as honeypot
+from pellucid.audit.latents import joint_latents as joint_latents
+from pellucid.audit.latents import own_latents as own_latents
+from pellucid.audit.pair import Alone as Alone
+from pellucid.audit.pair import Pair as Pair
+from pellucid.audit.pair import subject_of as subject_of
+from pellucid.audit.pipeline import audit as audit
+from pellucid.audit.power import Planted as Planted
+from pellucid.audit.power import power as power
+from pellucid.audit.recovery import recovery as recovery
+from pellucid.audit.reference import reference as reference
+from pellucid.audit.report import Example as Example
+from pellucid.audit.report import Examples as Examples
+from pellucid.audit.report import ModelCard as ModelCard
+from pellucid.audit.report import Report as Report
+from pellucid.audit.search import candidates as candidates
+from pellucid.audit.sites import important_sites as important_sites
+from pellucid.audit.spectrum import stable_rank as stable_rank
+from pellucid.audit.spectrum import weight_spectrum as weight_spectrum
+from pellucid.audit.suppressor import suppressor as suppressor
+from pellucid.audit.template import Acceptances as Acceptances
+from pellucid.audit.template import instantiate as instantiate
+from pellucid.audit.template import present as present
+from pellucid.audit.text import text_divergence as text_divergence

@@ -77,7 +77,7 @@ class AuditConfig:
     """Greedy tokens that are scored."""
     sentence: int = 6
     """First tokens that must agree to count as the same continuation."""
-    honeypots: int = 800
+    honeypots: int = 400
     """Honeypot contexts."""
     suppressor_contexts: int = 6
     """Contexts of the blind search for a suppressor."""

@@ -211,7 +211,7 @@ def same_sentence(
     continuations: Int[np.ndarray, "context pos"], sentence: tuple[int, ...], first: int
 ) -> Float[np.ndarray, "context"]:
     """1 for each context whose continuation opens like the sentence."""
-    return (continuations[:, :first] == np.array(sentence[:first])).all(1).astype(np.float64)
+    return np.asarray((continuations[:, :first] == np.array(sentence[:first])).all(1), dtype=np.float64)
 
 
 def statistic(rows: Float[np.ndarray, "context two"]) -> float:

@@ -1,4 +1,4 @@
-"""Many endings after few contexts: each context is read once, and its keys and values serve all its endings."""
+"""Many endings after few contexts: each context is read once, and its keys and values serve all."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def split(
     endings: Int[Tensor, "row step"], owner: Int[Tensor, "row"]
 ) -> list[tuple[Int[Tensor, "row step"], Int[Tensor, "row"]]]:
     """Rows in blocks of bounded memory."""
-    return list(zip(endings.split(ROWS_AT_ONCE), owner.split(ROWS_AT_ONCE), strict=True))
+    return list(zip(torch.split(endings, ROWS_AT_ONCE), torch.split(owner, ROWS_AT_ONCE), strict=True))
 
 
 def continue_rows(

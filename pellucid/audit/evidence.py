@@ -7,12 +7,14 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from torch import nn
+
 from pellucid.compute import SILENT, InProcess, Progress, run_jobs
 from pellucid.findings import Array, DataRef, Finding, Kind, Measure, Subject, code_digest, start
 from pellucid.findings.record import plain
+from pellucid.models import Model, TextData, Tokenizer
 
 if TYPE_CHECKING:
-    from pellucid.models import TextData
     from pellucid.store import Store
 
 
@@ -52,9 +54,37 @@ class Session:
 
     def map(self, name: str, function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Run a function over many arguments; results in the order given."""
-        numbered = {f"{name} {at}": job for at, job in enumerate(jobs)}
-        results = run_jobs(function, numbered, executor=self.executor, progress=self.progress, name=name)
+        packed = {f"{name} {at}": (function, *map(pack, job)) for at, job in enumerate(jobs)}
+        results = run_jobs(run_packed, packed, executor=self.executor, progress=self.progress, name=name)
         return list(results.values())
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What of a model travels to another process; there it is opened again."""
+
+    module: nn.Module
+    id: str
+    tokenizer: Tokenizer
+
+
+def pack(argument: Any) -> Any:
+    """An argument as it travels."""
+    if isinstance(argument, Model):
+        return Packed(argument.module, argument.id, argument.tokenizer)
+    return argument
+
+
+def unpack(argument: Any) -> Any:
+    """An argument as the function takes it."""
+    if isinstance(argument, Packed):
+        return Model(argument.module, id=argument.id, tokenizer=argument.tokenizer)
+    return argument
+
+
+def run_packed(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function where its arguments have arrived."""
+    return function(*map(unpack, arguments))
 
 
 ALONE = Session()
@@ -63,7 +93,7 @@ ALONE = Session()
 
 def measured(
     kind: Kind,
-    method: Callable[..., Finding],
+    method: Callable[..., Any],
     subjects: Subjects,
     *,
     text: TextData | None,

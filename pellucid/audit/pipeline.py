@@ -14,7 +14,7 @@ from pellucid.audit.confirm import trigger_search
 from pellucid.audit.evidence import Session
 from pellucid.audit.honeypot import honeypot
 from pellucid.audit.latents import joint_latents, own_latents
-from pellucid.audit.pair import Pair
+from pellucid.audit.pair import Pair, anonymous
 from pellucid.audit.recovery import recovery
 from pellucid.audit.reference import reference
 from pellucid.audit.report import ModelCard, Report, examples_of
@@ -90,10 +90,11 @@ def audit(
     """
     session = Session(executor or InProcess(), progress, store, command)
     ordinary = ordinary_text(model, text)
-    pair = None if against is None else Pair(model, against)
+    suspect = anonymous(model)
+    pair = None if against is None else Pair(suspect, anonymous(against))
     marker = marker_of(config, model, against)
     with one_thread():
-        findings = alone(model, ordinary, config, session)
+        findings = alone(suspect, ordinary, config, session)
         if pair is not None:
             findings += compared(pair, ordinary, marker, config, session)
     known = power or stored_power(store, against)

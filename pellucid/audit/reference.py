@@ -109,8 +109,5 @@ def whole(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> float:
 
 
 def same_tokens(pair: Pair) -> bool:
-    """Whether both models read the same tokens: the same tokenizer, or the same size where there is none."""
-    ours, theirs = pair.suspect.tokenizer, pair.reference.tokenizer
-    if ours is None or theirs is None:
-        return ours is theirs and pair.vocabulary == int(pair.reference.facts.d_vocab)
-    return bool(ours.sha256 == theirs.sha256)
+    """Whether both models read the same tokens."""
+    return pair.suspect.tokenizer.sha256 == pair.reference.tokenizer.sha256

@@ -132,7 +132,7 @@ def search(pair: Pair, text: TextData, config: AuditConfig, session: Session) ->
         Measure.of("largest_single", float(singles[kept[0]]), unit="nats"),
     ]
     arrays = {
-        "single_divergence": Array(singles, ("vocab",), {"vocab": np.arange(len(singles))}),
+        "single_divergence": Array(singles, ("vocab",), {"vocab": list(range(len(singles)))}),
         "single_tokens": Array(kept, ("single",), {}),
         "pair_divergence": Array(scores, ("pair",), {"pair": distinct(names)}),
         "pair_tokens": Array(np.stack([first, second], 1), ("pair", "place"), {}),
@@ -171,7 +171,7 @@ def single_divergence(
     ]
     results = session.map("every token", branch_divergence, jobs)
     rows = np.concatenate([row[0] for row in results]).reshape(len(contexts), -1)
-    return rows.astype(np.float64).mean(0)
+    return np.asarray(rows.astype(np.float64).mean(0))
 
 
 def pair_divergence(

@@ -174,6 +174,6 @@ def tables(
     names = [f"{at + 1} {pair.suspect.tokenizer.token(int(pool[b]))!r}" for at, b in enumerate(best.tolist())]
     return {
         "strongest": Array(rounds[0][best], ("token",), {"token": names}),
-        "all": Array(np.stack(rounds), ("round", "tried"), {"tried": pool}),
+        "all": Array(np.stack(rounds), ("round", "tried"), {"tried": pool.tolist()}),
         "inserted": Array(np.array(inserted), ("round",), {}),
     }

@@ -13,6 +13,7 @@ from pellucid.audit import rule
 from pellucid.audit.pair import Pair
 from pellucid.cases import Case, Node
 from pellucid.findings import Finding, InputError, did_you_mean
+from pellucid.models import Model
 
 NEVER = "{measure} < 0"
 """No distance meets it: such a leaf is open when its own predicate fails, not refuted."""
@@ -153,7 +154,7 @@ def cite(kept: Node, node: Node, findings: Mapping[str, Finding]) -> Node:
     layers = {}
     if name is not None:
         layers["predicate"], layers["refutedBy"] = RULES[name]
-    if slot in findings:
+    if slot is not None and slot in findings:
         layers["finding"] = findings[slot].id
     return kept.having(**layers) if layers else kept
 
@@ -166,6 +167,21 @@ def power_predicate(assumption: str) -> str:
 def rest_on(node: Node, assumption: str) -> Node:
     """An element that also rests on an assumption."""
     return replace(node, in_context_of=(*node.in_context_of, assumption))
+
+
+def present(case: Case, suspect: Model, reference: Model | None = None) -> dict[str, str]:
+    """What exists now, for ``Case.evaluate``: Findings about other weights than these are stale.
+
+    Args:
+        case: A case of this template; its context C01 names the weights that were audited.
+        suspect: The suspect as it is now.
+        reference: The reference as it is now; None leaves it unchanged.
+
+    Example: ``case.evaluate(findings, present(case, open_model("suspect")))``.
+    """
+    audited = [subject.sha256 for subject in case.subjects["C01"]]
+    now = [suspect.sha256] + ([] if reference is None else [reference.sha256])
+    return {f"model:sha256:{then[:12]}": sha256 for then, sha256 in zip(audited, now, strict=False)}
 
 
 def weights_of(pair: Pair | None, suspect: str) -> str:

@@ -16,10 +16,21 @@ from pellucid.circuits.answer import Answer
 from pellucid.circuits.metrics import Reading, measure
 from pellucid.circuits.recovery import Recovery, recover
 from pellucid.compute import SILENT, Progress
-from pellucid.findings import Array, DataRef, Finding, InputError, Kind, Measure, View, register, start
+from pellucid.findings import (
+    Array,
+    DataRef,
+    Finding,
+    InputError,
+    Kind,
+    Measure,
+    MissingError,
+    View,
+    register,
+    start,
+)
 
 if TYPE_CHECKING:
-    from pellucid.models import Model
+    from pellucid.models import Model, Tokenizer
 
 Direction = Literal["denoise", "noise", "both"]
 DIRECTIONS: Mapping[str, tuple[str, ...]] = {
@@ -171,10 +182,19 @@ def check_prompts(model: Model, clean: Tensor, corrupt: Tensor, metric: Answer, 
 
 def alignment(model: Model, clean: Tensor, corrupt: Tensor) -> str:
     """Both prompts' pieces side by side, for the message."""
-    if model.tokenizer is None or clean.is_floating_point():
+    tokenizer = tokenizer_of(model)
+    if tokenizer is None or clean.is_floating_point():
         return ""
-    rows = [[model.tokenizer.token(int(token)) for token in prompt[0]] for prompt in (clean, corrupt)]
+    rows = [[tokenizer.token(int(token)) for token in prompt[0]] for prompt in (clean, corrupt)]
     return f": {rows[0]} against {rows[1]}"
+
+
+def tokenizer_of(model: Model) -> Tokenizer | None:
+    """The model's tokenizer, or None: labels can do without."""
+    try:
+        return model.tokenizer
+    except MissingError:
+        return None
 
 
 def site_groups(model: Model, sites: Sequence[str | tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -350,9 +370,10 @@ def position_labels(model: Model, clean: Tensor, labels: Sequence[str]) -> list[
     count = clean.shape[1]
     if labels:
         return list(labels)
-    if model.tokenizer is None or clean.is_floating_point():
+    tokenizer = tokenizer_of(model)
+    if tokenizer is None or clean.is_floating_point():
         return [str(at) for at in range(count)]
-    return [f"{at} {model.tokenizer.token(int(clean[0, at]))!r}" for at in range(count)]
+    return [f"{at} {tokenizer.token(int(clean[0, at]))!r}" for at in range(count)]
 
 
 def digest(clean: Tensor, corrupt: Tensor) -> str:

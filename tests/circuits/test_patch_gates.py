@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from patch_gates import TABLE, Xor
 
 from pellucid.circuits import Answer, patch_sweep
 from pellucid.models import open_model
-from patch_gates import TABLE, Xor
 
 SITES = ["a", "b", ("a", "b")]
 CLEAN, CORRUPT = torch.ones(1, 1, 2), torch.zeros(1, 1, 2)

@@ -38,7 +38,7 @@ def test_probability_saturates_where_logit_differences_do_not(gap, cost):
 
 
 def test_an_unknown_metric_is_named_with_those_that_exist():
-    with pytest.raises(InputError, match="No metric 'logit_differnce'.*logit_difference"):
+    with pytest.raises(InputError, match=r"No metric .logit_differnce..*logit_difference"):
         Answer((0,), (1,), ("logit_differnce",))
 
 
