@@ -1,5 +1,6 @@
 """The common currency: one measured statement, its numbers with intervals, and where it comes from."""
 
+from pellucid.findings import show as show
 from pellucid.findings.arrays import Array as Array
 from pellucid.findings.diagnostics import Diagnostic as Diagnostic
 from pellucid.findings.digest import code_digest as code_digest

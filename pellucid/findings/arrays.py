@@ -54,7 +54,7 @@ class Array:
     def values(self) -> Values:
         """The numbers, loaded on first use."""
         if callable(self._values):
-            self._values = self._values()
+            self._values = frozen(self._values())
         return self._values
 
     @property
@@ -94,12 +94,19 @@ class Array:
 
 
 def contiguous(values: Values | Sequence[Any]) -> Values:
-    """Numbers in plain little-endian order; InputError FN04 for what is no number."""
-    array = np.ascontiguousarray(values)
-    if array.dtype.kind not in "biuf":
+    """A frozen copy of numbers in the machine's order; InputError FN04 for what is no number."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         raise InputError(
             "FN04",
             f"An array of type {array.dtype} cannot be kept.",
             "Keep numbers; put words into coordinates.",
         )
-    return array.astype(array.dtype.newbyteorder("="), copy=False).reshape(np.shape(values))
+    # a copy: what the caller does to theirs later must not change a measurement that has its id
+    return frozen(np.array(array, dtype=array.dtype.newbyteorder("="), order="C"))
+
+
+def frozen(values: Values) -> Values:
+    """The same numbers, no longer writable."""
+    values.setflags(write=False)
+    return values

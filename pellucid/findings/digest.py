@@ -5,14 +5,35 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pellucid.findings.errors import MissingError
 
-# Showing and storing differently changes no measurement, so these rooms are not part of a method's code.
+# Showing, storing or scheduling differently changes no measurement: were these rooms part of a method's
+# code, a new label on a plot would make all evidence stale. The estimators are the exception, as they make
+# numbers.
 NOT_CODE = ("pellucid.findings", "pellucid.store", "pellucid.compute", "pellucid.web", "pellucid.cli")
+ESTIMATORS = "pellucid.findings.statistics"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def digest_of(method: Callable[..., Any]) -> str:
+    """The code digest of a function; of its own text alone when it lives in a notebook or a prompt."""
+    path = f"{method.__module__}.{method.__qualname__}"
+    try:
+        return code_digest(path)
+    except MissingError:
+        try:
+            text = inspect.getsource(method)
+        except (OSError, TypeError):
+            raise MissingError(
+                "FN30", f"The source of the method {path!r} cannot be read.", "Put it into a file."
+            ) from None
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def code_digest(method: str) -> str:
@@ -41,12 +62,20 @@ def home(method: str) -> str:
 
 @cache
 def locate(module: str) -> Path | None:
-    """The source file of a module, without importing the module itself."""
+    """The source file of a module, without importing it; pellucid's own are found without their packages."""
+    if module.split(".")[0] == "pellucid":
+        return own(ROOT.joinpath(*module.split(".")[1:]))
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, AttributeError, ValueError):
         return None
     return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
+def own(place: Path) -> Path | None:
+    """The file of a module or a package at this place."""
+    files = (place.with_suffix(".py"), place / "__init__.py")
+    return next((file for file in files if file.is_file()), None)
 
 
 def sources(module: str) -> dict[str, Path]:
@@ -56,18 +85,25 @@ def sources(module: str) -> dict[str, Path]:
     while queue:
         name = queue.pop()
         path = locate(name)
-        if name in found or path is None or (name != module and name.startswith(NOT_CODE)):
+        if name in found or path is None or not makes_numbers(name, module):
             continue
         found[name] = path
         queue.extend(imports(name, path, path.stat().st_mtime_ns))
     return found
 
 
+def makes_numbers(name: str, method: str) -> bool:
+    """Whether a module belongs to the code of a measurement."""
+    return name in {method, ESTIMATORS} or not name.startswith(NOT_CODE)
+
+
 @cache
 def imports(module: str, path: Path, mtime: int) -> tuple[str, ...]:
     """The pellucid modules that a file imports, anywhere in it but for type checking only."""
     tree = ast.parse(path.read_bytes())
-    return tuple(name for node in running(tree) for name in named(node) if name.startswith("pellucid."))
+    found = [name for node in running(tree) for name in named(node)]
+    estimates = any(name.startswith("pellucid.findings") for name in found)
+    return (*found, ESTIMATORS) if estimates else tuple(found)
 
 
 def running(tree: ast.AST) -> Iterator[ast.AST]:
@@ -80,10 +116,10 @@ def running(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def named(node: ast.AST) -> list[str]:
-    """The modules that an import statement may load."""
+    """The pellucid modules that an import statement may load."""
     if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return [alias.name for alias in node.names if alias.name.startswith("pellucid.")]
+    if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pellucid"):
         inner = [f"{node.module}.{alias.name}" for alias in node.names]
         return [node.module, *(name for name in inner if locate(name))]
     return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from pellucid.findings import payload
 from pellucid.findings.arrays import Array
@@ -20,7 +21,7 @@ class Finding:
 
     def __init__(self, header: Header, arrays: Mapping[str, Array]) -> None:
         self.header = header
-        self.arrays = dict(arrays)
+        self.arrays: Mapping[str, Array] = MappingProxyType(dict(arrays))
 
     @property
     def id(self) -> str:
@@ -62,7 +63,11 @@ class Finding:
         return payload.encode(self.header, self.arrays)
 
     def verify(self) -> None:
-        """InputError FN23 when arrays, numbers, sentence or status are not those that the id names."""
+        """InputError FN23 when arrays, numbers, sentence or status are not those that the id names.
+
+        Reading a Finding checks its header against the id; this reads every array as well, and fills the
+        sentence and judges the status anew.
+        """
         header = self.header
         sound = (
             header.id == header.identity()
@@ -71,11 +76,7 @@ class Finding:
             and header.status == judge(header.supports, header.refutes, header.measures)
         )
         if not sound:
-            raise InputError(
-                "FN23",
-                f"The Finding {header.id[:12]!r} was altered: its content does not match its id.",
-                "Take it from a backup, or measure it again.",
-            )
+            raise altered(header)
 
     def with_note(self, text: str, author: str) -> Finding:
         """The same Finding with one more note; notes are only ever appended."""
@@ -111,13 +112,34 @@ class Finding:
 
 
 def load(path: str | Path) -> Finding:
-    """Read a Finding's file; arrays stay on disk until they are used."""
-    return Finding(*payload.open_file(Path(path)))
+    """Read a Finding's file; arrays stay on disk until they are used.
+
+    Errors:
+        MissingError FN22: there is no such file. InputError FN20: it is damaged, FN21: a newer pellucid
+        wrote it, FN23: its header is not the one that its id names.
+    """
+    return unaltered(Finding(*payload.open_file(Path(path))))
 
 
 def from_bytes(data: bytes) -> Finding:
-    """A Finding from the bytes of its file."""
-    return Finding(*payload.decode(data))
+    """A Finding from the bytes of its file; InputErrors FN20, FN21 and FN23 as for ``load``."""
+    return unaltered(Finding(*payload.decode(data)))
+
+
+def unaltered(finding: Finding) -> Finding:
+    """The Finding, once its header is seen to be the one that its id names."""
+    if finding.id != finding.header.identity():
+        raise altered(finding.header)
+    return finding
+
+
+def altered(header: Header) -> InputError:
+    """The error for a Finding whose content is not what was measured."""
+    return InputError(
+        "FN23",
+        f"The Finding {header.id[:12]!r} was altered: its content does not match its id.",
+        "Take it from a backup, or measure it again.",
+    )
 
 
 def now() -> str:

@@ -40,7 +40,11 @@ class DataRef(Frozen):
 
 
 class View(Frozen):
-    """How a Finding is drawn: the form of the picture and the array it shows."""
+    """How a Finding is drawn: the form of the picture and the array it shows.
+
+    line, bar: a vector, or a matrix with one series for each place on its first axis. heatmap: a matrix.
+    histogram, table, text: any array. interval: the last axis holds value, low and high.
+    """
 
     form: Form
     array: str
@@ -129,7 +133,8 @@ class Header(Frozen):
 
     def identity(self) -> str:
         """The sha256 that names this measurement (see OUTSIDE_ID for what it leaves out)."""
-        data = self.to_dict()
+        # defaults are left out, so that a field added later leaves the ids of earlier Findings as they are
+        data = json.loads(self.model_dump_json(by_alias=True, exclude_defaults=True))
         kept = {key: value for key, value in data.items() if key not in OUTSIDE_ID}
         kept["provenance"] = {
             key: value for key, value in data["provenance"].items() if key not in PROVENANCE_OUTSIDE_ID

@@ -10,6 +10,7 @@ from pellucid.findings.errors import InputError, MissingError, did_you_mean
 from pellucid.findings.header import Status, View
 from pellucid.findings.measures import Measure
 from pellucid.findings.predicate import Predicate
+from pellucid.findings.statement import check_template
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,15 @@ _KINDS: dict[str, Kind] = {}
 
 
 def register(kind: Kind) -> Kind:
-    """Add a kind; registering the same kind twice is fine, another of the same name is InputError FN12."""
+    """Add a kind; the same kind twice is fine.
+
+    Errors:
+        InputError FN12: another kind has this name. FN10, FN15: a predicate or the statement cannot be read.
+    """
+    check_template(kind.statement)
+    for predicate in (kind.supports, kind.refutes):
+        if predicate:
+            Predicate.parse(predicate)
     known = _KINDS.setdefault(kind.name, kind)
     if known != kind:
         raise InputError(
@@ -67,9 +76,6 @@ def register(kind: Kind) -> Kind:
             f"A different kind {kind.name!r} is already registered.",
             "Choose another name for the new kind.",
         )
-    for predicate in (kind.supports, kind.refutes):
-        if predicate:
-            Predicate.parse(predicate)
     return kind
 
 

@@ -14,7 +14,7 @@ Better = Literal["higher", "lower", "none"]
 class Reference(BaseModel):
     """A published value to stand beside ours, with its source."""
 
-    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     value: float
     low: float | None = None
@@ -25,13 +25,14 @@ class Reference(BaseModel):
 class Measure(BaseModel):
     """One number of a Finding."""
 
-    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     name: str
     value: float | None
     low: float | None = None
     high: float | None = None
     n: int | None = None
+    level: float = 0.95
     unit: str = ""
     better: Better = "none"
     reference: Reference | None = None
@@ -50,7 +51,7 @@ class Measure(BaseModel):
         """A measure from an interval, a bare number, or None when it could not be measured."""
         ends: dict[str, float | int | None]
         if isinstance(estimate, Interval):
-            ends = {"value": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n}
+            ends = {end: getattr(estimate, end) for end in ("value", "low", "high", "n", "level")}
         else:
             ends = {"value": None if estimate is None else float(estimate), "n": n}
         return cls.model_validate(

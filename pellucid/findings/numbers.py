@@ -32,26 +32,25 @@ def plain(x: float) -> str:
         power = str(int(exponent)).translate(SUPERSCRIPTS)
         return f"{mantissa.rstrip('0').rstrip('.')} × 10{power}"
     if x >= 100 or float(x).is_integer():
-        return group(str(round(x)))
-    digits = max(0, 2 - math.floor(math.log10(x)))
-    return f"{x:.{digits}f}"
-
-
-def group(digits: str) -> str:
-    """Thin spaces between thousands, from five digits on in words, four in counts."""
-    return f"{int(digits):,}".replace(",", THIN)
+        return format_count(round(x))
+    digits = 2 - math.floor(math.log10(x))
+    rounded = f"{x:.{digits}f}"
+    # a rate of 0.9996 is not 1: what would round up to the next power of ten is cut instead
+    crossed = math.floor(math.log10(float(rounded))) > math.floor(math.log10(x))
+    return f"{math.floor(x * 10**digits) / 10**digits:.{digits}f}" if crossed else rounded
 
 
 def format_count(n: int) -> str:
-    """A whole number with thin spaces."""
-    return group(str(n))
+    """A whole number with thin spaces between thousands."""
+    return f"{n:,}".replace(",", THIN)
 
 
 def format_interval(measure: Measure) -> str:
     """``0.512, 95 % interval 0.49 to 0.53, n = 4 000``, as much of it as is known."""
     parts = [format_number(measure.value, measure.unit)]
     if measure.low is not None and measure.high is not None:
-        parts.append(f"95{THIN}% interval {format_number(measure.low)} to {format_number(measure.high)}")
+        level = f"{100 * measure.level:g}{THIN}%"
+        parts.append(f"{level} interval {format_number(measure.low)} to {format_number(measure.high)}")
     if measure.n is not None:
         parts.append(f"n = {format_count(measure.n)}")
     return ", ".join(parts)

@@ -25,6 +25,8 @@ def flatten(arrays: Mapping[str, Array]) -> Tensors:
     """Values under ``name``, coordinates under ``name@axis``, words as UTF-8 bytes with their ends."""
     tensors: Tensors = {}
     for name, array in arrays.items():
+        if "@" in name:
+            raise InputError("FN05", f"An array is named {name!r}.", "Leave out '@': it names coordinates.")
         tensors[name] = array.values
         for axis, along in array.coords.items():
             tensors |= coordinate_tensors(f"{name}@{axis}", along)
@@ -142,16 +144,22 @@ def open_file(path: Path) -> tuple[Header, dict[str, Array]]:
 
 
 def read_tensor(path: Path, name: str) -> Values:
-    """One tensor of a file."""
-    from safetensors import safe_open
+    """One tensor of a file; InputError FN20 when the file was lost or spoilt since it was opened."""
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(path, framework="numpy") as file:
-        values: Values = file.get_tensor(name)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            values: Values = file.get_tensor(name)
+    except (SafetensorError, OSError) as error:
+        raise damaged(f"{str(path)!r}", type(error).__name__) from None
     return values
 
 
 def assemble(header: Header, names: list[str], read: Callable[[str], Values]) -> dict[str, Array]:
-    """Lazy arrays from tensor names and a reader."""
+    """Lazy arrays from tensor names and a reader; InputError FN20 when the header names an absent one."""
+    absent = [name for name in header.arrays if name not in names]
+    if absent:
+        raise damaged("The file", f"no array {absent[0]!r}")
     return {
         name: Array(partial(read, name), axes, coordinates(name, axes, names, read))
         for name, axes in header.arrays.items()
@@ -165,7 +173,7 @@ def coordinates(
     found: dict[str, Callable[[], list[Any]]] = {}
     for axis in axes:
         key = f"{name}@{axis}"
-        if f"{key}@ends" in names:
+        if f"{key}@ends" in names and f"{key}@bytes" in names:
             found[axis] = partial(read_words, key, read)
         elif key in names:
             found[axis] = partial(read_numbers, key, read)
@@ -173,8 +181,11 @@ def coordinates(
 
 
 def read_words(key: str, read: Callable[[str], Values]) -> list[Any]:
-    """Coordinates that are words."""
-    return list(words(read(f"{key}@bytes"), read(f"{key}@ends")))
+    """Coordinates that are words; InputError FN20 when their bytes are none."""
+    try:
+        return list(words(read(f"{key}@bytes"), read(f"{key}@ends")))
+    except (ValueError, TypeError) as error:
+        raise damaged("The file", type(error).__name__) from None
 
 
 def read_numbers(key: str, read: Callable[[str], Values]) -> list[Any]:

@@ -17,8 +17,10 @@ from pellucid.findings.measures import Measure
 
 Truth = bool | None
 Evaluate = Callable[[Mapping[str, Measure]], Truth]
+NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+DEEPEST = 50
 TOKEN = re.compile(
-    r"\s*(?:(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|(?P<op><=|>=|==|!=|<|>)"
+    rf"\s*(?:(?P<number>{NUMBER})|(?P<op><=|>=|==|!=|<|>)"
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_@\-]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?)|(?P<paren>[()]))"
 )
 COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -68,6 +70,7 @@ class Parser:
         self.text, self.ends = text, list[tuple[str, str]]()
         self._tokens = list(tokens(text))
         self._next = 0
+        self._depth = 0
 
     def peek(self) -> str:
         """The next token, or an empty string at the end."""
@@ -108,16 +111,25 @@ class Parser:
         """``not a``, a parenthesis, or a comparison."""
         if self.peek() == "not":
             self.take()
-            inner = self.negation()
+            inner = self.deeper(self.negation)
             return lambda m: kleene_not(inner(m))
         if self.peek() == "(":
             self.take()
-            inner = self.disjunction()
+            inner = self.deeper(self.disjunction)
             if self.peek() != ")":
                 self.refuse("')'")
             self.take()
             return inner
         return self.comparison()
+
+    def deeper(self, rule: Callable[[], Evaluate]) -> Evaluate:
+        """A rule one level further in; a bound on the depth keeps hostile text from exhausting the stack."""
+        self._depth += 1
+        if self._depth > DEEPEST:
+            self.refuse(f"at most {DEEPEST} levels of not and parentheses")
+        inner = rule()
+        self._depth -= 1
+        return inner
 
     def comparison(self) -> Evaluate:
         """``end op end``"""
@@ -131,7 +143,7 @@ class Parser:
     def operand(self) -> Callable[[Mapping[str, Measure]], float | None]:
         """A number, or a measure's end."""
         token = self.peek()
-        if re.fullmatch(r"[-+]?[.\d].*", token):
+        if re.fullmatch(NUMBER, token):
             number = float(self.take())
             return lambda m: number
         if not re.match(r"[A-Za-z_]", token) or token in {"and", "or", "not"}:

@@ -12,6 +12,17 @@ from pellucid.findings.numbers import format_count, format_interval, format_numb
 BLANK = re.compile(r"\{([A-Za-z_][\w@\-]*)(?:\.(value|low|high|n|interval))?\}")
 
 
+def check_template(template: str) -> None:
+    """InputError FN15 when a brace is left that is no blank, as in a misspelt ``{rate.vlaue}``."""
+    rest = BLANK.sub("", template)
+    if "{" in rest or "}" in rest:
+        raise InputError(
+            "FN15",
+            f"The statement {template!r} has a blank that cannot be filled.",
+            "Write {name.value}, {name.low}, {name.high}, {name.n} or {name.interval}.",
+        )
+
+
 def fill(template: str, measures: Mapping[str, Measure]) -> str:
     """The template with ``{name.value}``, ``.low``, ``.high``, ``.n`` or ``.interval`` written out."""
     return BLANK.sub(lambda blank: written(blank[1], blank[2] or "value", measures), template)

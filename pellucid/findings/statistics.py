@@ -14,10 +14,12 @@ from pellucid.findings.intervals import Interval
 
 Values = np.ndarray[Any, Any]
 Statistic = Callable[..., Any]
+Compare = Callable[[Values, Values], float]
+Pairs = list[tuple[Values, Values]]
 
 
 class Permutation(NamedTuple):
-    """A difference of means and how often chance makes one as large."""
+    """A difference with its interval, and how often chance alone makes one as large."""
 
     difference: Interval
     p: float
@@ -42,21 +44,39 @@ def bootstrap(
 ) -> Interval:
     """Percentile bootstrap of ``statistic`` over the first axis, resampling whole ``clusters`` when given."""
     array = numbers(values)
-    groups = [np.array([i]) for i in range(len(array))] if clusters is None else grouped(clusters)
+    within(level)
+    groups = None if clusters is None else grouped(clusters, len(array))
+    count = len(array) if groups is None else len(groups)
     random = np.random.default_rng(seed)
-    drawn = random.integers(0, len(groups), size=(resamples, len(groups)))
-    if clusters is None:
-        replicates = [float(statistic(array[row])) for row in drawn]
-    else:
-        replicates = [float(statistic(array[np.concatenate([groups[i] for i in row])])) for row in drawn]
+    replicates = []
+    for _ in range(resamples):
+        drawn = random.integers(0, count, count)
+        rows = drawn if groups is None else np.concatenate([groups[i] for i in drawn])
+        replicates.append(float(statistic(array[rows])))
     tail = (1 - level) / 2
     low, high = np.quantile(replicates, [tail, 1 - tail])
-    return Interval(float(statistic(array)), float(low), float(high), len(groups), level, "bootstrap")
+    return Interval(float(statistic(array)), float(low), float(high), count, level, "bootstrap")
 
 
-def grouped(clusters: Sequence[Any] | Values) -> list[Values]:
-    """Row numbers of each cluster, in order of first appearance."""
+def within(level: float) -> None:
+    """InputError FN43 unless the level is a share between 0 and 1."""
+    if not 0 < level < 1:
+        raise InputError("FN43", f"{level} is not a level of confidence.", "Give a share, as 0.95.")
+
+
+def grouped(clusters: Sequence[Any] | Values, size: int) -> list[Values]:
+    """Row numbers of each cluster, in order of first appearance.
+
+    Errors:
+        InputError FN44: there is not one label for each value.
+    """
     labels = np.asarray(clusters)
+    if len(labels) != size:
+        raise InputError(
+            "FN44",
+            f"{len(labels)} cluster labels were given for {size} values.",
+            "Give one label for each value.",
+        )
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     order = np.argsort(first)
     return [np.flatnonzero(inverse == label) for label in order]
@@ -69,6 +89,7 @@ def clopper_pearson(
     from scipy.stats import beta
 
     counted(k, n)
+    within(level)
     tail = (1 - level) / 2 if side == "two" else 1 - level
     low = 0.0 if k == 0 or side == "upper" else float(beta.ppf(tail, k, n - k + 1))
     high = 1.0 if k == n or side == "lower" else float(beta.ppf(1 - tail, k + 1, n - k))
@@ -80,6 +101,7 @@ def wilson(k: int, n: int, *, level: float = 0.95) -> Interval:
     from scipy.stats import norm
 
     counted(k, n)
+    within(level)
     z = float(norm.ppf(0.5 + level / 2))
     rate, scale = k / n, 1 + z * z / n
     centre = (rate + z * z / (2 * n)) / scale
@@ -99,12 +121,14 @@ def permutation_test(
     a: Sequence[float] | Values,
     b: Sequence[float] | Values,
     *,
+    statistic: Compare | None = None,
     permutations: int = 2000,
     seed: int = 0,
     paired: bool = False,
 ) -> Permutation:
-    """Two-sided test of equal means; exact when all relabellings are at most ``permutations``.
+    """Two-sided test that labels do not matter; exact when all relabellings are at most ``permutations``.
 
+    ``statistic(a, b)`` is the difference of means unless given.
     ``p = (1 + #{|d*| >= |d|}) / (1 + permutations)`` when sampled, the plain share when exact.
     """
     x, y = numbers(a, "first values"), numbers(b, "second values")
@@ -112,43 +136,54 @@ def permutation_test(
         raise InputError(
             "FN42", f"A paired test got {len(x)} and {len(y)} values.", "Give one pair for each unit."
         )
-    observed = float(x.mean() - y.mean())
-    chance, exact = (flips if paired else shuffles)(x, y, permutations, np.random.default_rng(seed))
-    extreme = int((np.abs(chance) >= abs(observed) - 1e-12).sum())
+    compare = statistic or difference_of_means
+    observed = float(compare(x, y))
+    relabelled, exact = (flips if paired else shuffles)(x, y, permutations, np.random.default_rng(seed))
+    chance = np.array([compare(first, second) for first, second in relabelled])
+    # sums in another order differ in the last bits; such ties count as ties
+    extreme = int((np.abs(chance) >= abs(observed) - 1e-12 * np.abs([*x, *y]).max()).sum())
     p = extreme / len(chance) if exact else (1 + extreme) / (1 + len(chance))
-    return Permutation(difference_interval(x, y, paired, seed), p)
+    return Permutation(difference_interval(x, y, compare, paired, seed), p)
 
 
-def flips(x: Values, y: Values, permutations: int, random: np.random.Generator) -> tuple[Values, bool]:
-    """Mean differences under sign flips of the pairs."""
-    difference = x - y
-    if 2 ** len(x) <= permutations:
-        signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(x))))
-        return (signs * difference).mean(axis=1), True
-    signs = random.choice((1.0, -1.0), size=(permutations, len(x)))
-    return (signs * difference).mean(axis=1), False
+def difference_of_means(x: Values, y: Values) -> float:
+    """mean(x) - mean(y)"""
+    return float(x.mean() - y.mean())
 
 
-def shuffles(x: Values, y: Values, permutations: int, random: np.random.Generator) -> tuple[Values, bool]:
-    """Mean differences under relabelling."""
-    pool, total = np.concatenate([x, y]), float(x.sum() + y.sum())
-    if math.comb(len(pool), len(x)) <= permutations:
-        first = np.array([pool[list(c)].sum() for c in itertools.combinations(range(len(pool)), len(x))])
-        exact = True
+def flips(x: Values, y: Values, permutations: int, random: np.random.Generator) -> tuple[Pairs, bool]:
+    """The pairs with some of them swapped: all ways when they are few, else a sample."""
+    exact = 2 ** len(x) <= permutations
+    if exact:
+        swaps = np.array(list(itertools.product((False, True), repeat=len(x))))
     else:
-        first = np.array([random.permutation(pool)[: len(x)].sum() for _ in range(permutations)])
-        exact = False
-    return first / len(x) - (total - first) / len(y), exact
+        swaps = random.random((permutations, len(x))) < 0.5
+    return [(np.where(swap, y, x), np.where(swap, x, y)) for swap in swaps], exact
 
 
-def difference_interval(x: Values, y: Values, paired: bool, seed: int) -> Interval:
-    """Bootstrap interval of the difference of means."""
-    if paired:
-        return bootstrap(x - y, seed=seed)
+def shuffles(x: Values, y: Values, permutations: int, random: np.random.Generator) -> tuple[Pairs, bool]:
+    """The pooled values dealt anew: all ways when they are few, else a sample."""
+    pool, size = np.concatenate([x, y]), len(x)
+    exact = math.comb(len(pool), size) <= permutations
+    if exact:
+        rows = set(range(len(pool)))
+        chosen = [list(first) for first in itertools.combinations(range(len(pool)), size)]
+        return [(pool[first], pool[sorted(rows - set(first))]) for first in chosen], True
+    dealt = (random.permutation(pool) for _ in range(permutations))
+    return [(row[:size], row[size:]) for row in dealt], False
+
+
+def difference_interval(x: Values, y: Values, compare: Compare, paired: bool, seed: int) -> Interval:
+    """Percentile bootstrap of the comparison, resampling pairs or each side."""
     random = np.random.default_rng(seed)
-    draws = [float(random.choice(x, len(x)).mean() - random.choice(y, len(y)).mean()) for _ in range(1000)]
+    draws = []
+    for _ in range(1000):
+        rows = random.integers(0, len(x), len(x))
+        others = rows if paired else random.integers(0, len(y), len(y))
+        draws.append(float(compare(x[rows], y[others])))
     low, high = np.quantile(draws, [0.025, 0.975])
-    return Interval(float(x.mean() - y.mean()), float(low), float(high), len(x) + len(y), 0.95, "bootstrap")
+    n = len(x) if paired else len(x) + len(y)
+    return Interval(float(compare(x, y)), float(low), float(high), n, 0.95, "bootstrap")
 
 
 def paired_difference(

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import KIND, toss
+from finding_coins import KIND, toss
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pellucid import findings
 from pellucid.findings import payload
 from pellucid.findings.header import OUTSIDE_ID, PROVENANCE_OUTSIDE_ID, canonical
+from pellucid.findings.numbers import format_interval
+
+HEADS = findings.Measure(name="heads", value=0.5, low=0.4, high=0.6, n=10)
 
 
 def test_a_saved_finding_is_the_same_byte_for_byte(coin, tmp_path):
@@ -134,6 +139,24 @@ def test_the_sentence_cannot_disagree_with_the_numbers(coin):
     forged = lie.model_copy(update={"id": lie.identity()})
     with pytest.raises(findings.InputError, match="was altered"):
         findings.Finding(forged, coin.arrays).verify()
+
+
+@pytest.mark.parametrize(("old", "new"), [("Heads in 0.800", "Heads in 0.999"), ("supports", "opposing")])
+def test_an_edited_header_is_refused_when_it_is_read(coin, tmp_path, old, new):
+    path = tmp_path / "coin.safetensors"
+    path.write_bytes(coin.to_bytes().replace(old.encode(), new.encode()))
+    for read in (lambda: findings.load(path), lambda: findings.from_bytes(path.read_bytes())):
+        with pytest.raises(findings.InputError, match=r"was altered|not a readable Finding"):
+            read()
+
+
+def test_a_field_added_later_would_leave_the_id(coin):
+    class Later(findings.Header):
+        added: str = "by a later version"
+
+    later = Later.model_validate(coin.header.to_dict())
+    assert later.to_dict() != coin.header.to_dict()
+    assert later.identity() == coin.id
 
 
 def test_a_changed_number_array_or_status_is_noticed(coin):
@@ -273,4 +296,155 @@ def test_code_digest_covers_what_a_method_imports_and_not_how_it_is_shown():
 
     used = sources("pellucid.models.train")
     assert "pellucid.models.train" in used
-    assert not [name for name in used if name.startswith("pellucid.findings")]
+    ours = {name for name in used if name.startswith("pellucid.findings")}
+    assert ours == {"pellucid.findings.statistics"}, (
+        "an estimator makes numbers; the rest of findings shows them"
+    )
+
+
+def test_code_digest_reads_sources_without_importing_them():
+    code = """
+import sys
+from pellucid import findings
+findings.code_digest("pellucid.models.train.train")
+assert "torch" not in sys.modules and "pellucid.models" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_method_of_a_prompt_is_named_as_unreadable_and_one_of_a_file_is_not():
+    made: dict = {"__name__": "typed"}
+    exec("def measure(): return 1", made)
+    with pytest.raises(findings.MissingError, match=r"typed\.measure' cannot be read. Put it into a file"):
+        findings.start(made["measure"])
+    assert findings.start(toss).provenance.code.digest == findings.code_digest("finding_coins.toss")
+
+
+def test_names_for_type_checking_only_are_no_code(tmp_path):
+    from pellucid.findings.digest import imports
+
+    path = tmp_path / "probe.py"
+    path.write_text(
+        "from typing import TYPE_CHECKING\nimport pellucid.compute.jobs\nif TYPE_CHECKING:\n"
+        "    import pellucid.models.train\ndef f():\n    from pellucid.models import transformer\n"
+    )
+    found = imports("probe", path, 0)
+    assert "pellucid.models.train" not in found
+    assert {"pellucid.compute.jobs", "pellucid.models", "pellucid.models.transformer"} <= set(found)
+
+
+values = st.lists(st.floats(allow_nan=False, width=32), min_size=3, max_size=3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(first=values, second=values, setting=st.integers(), other=st.integers())
+def test_ids_are_equal_exactly_when_numbers_and_settings_are(first, second, setting, other):
+    def made(array, number):
+        record = findings.start(toss, parameters={"setting": number})
+        return record.finding(KIND, measures=[HEADS], arrays={"x": findings.Array(array, ("a",))})
+
+    same = np.array(first).tobytes() == np.array(second).tobytes() and setting == other
+    assert (made(first, setting).id == made(second, other).id) is same
+
+
+@settings(max_examples=150, deadline=None)
+@given(at=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+def test_any_damaged_byte_is_noticed_or_leaves_the_measurement(at, flip):
+    coin = toss()
+    data = bytearray(coin.to_bytes())
+    data[int(at * len(data))] ^= flip
+    try:
+        read = findings.from_bytes(bytes(data))
+        read.verify()
+    except findings.PellucidError:
+        return
+    assert read.id == coin.id
+    assert read.arrays == coin.arrays
+    assert read.measures == coin.measures
+
+
+def test_later_changes_to_the_callers_array_do_not_reach_the_finding():
+    mine = np.zeros(3)
+    made = findings.start(toss).finding(KIND, measures=[HEADS], arrays={"x": findings.Array(mine, ("a",))})
+    mine[0] = 7
+    assert made.arrays["x"].values.tolist() == [0, 0, 0]
+    made.verify()
+    for array in (made.arrays["x"], findings.from_bytes(made.to_bytes()).arrays["x"]):
+        with pytest.raises(ValueError, match="read-only"):
+            array.values[0] = 1
+
+
+def test_settings_become_plain_and_repeatable():
+    from pellucid.findings.record import plain
+
+    setting = {"f": toss, "k": findings.Kind, "n": np.int64(3), "x": np.float32(0.5), "a": np.arange(2)}
+    assert plain(setting) == {
+        "f": "finding_coins.toss",
+        "k": "pellucid.findings.kinds.Kind",
+        "n": 3,
+        "x": 0.5,
+        "a": [0, 1],
+    }
+    assert plain({"s": {"b", "a"}, "p": Path("here/there")}) == {"s": ["a", "b"], "p": "there"}
+    with pytest.raises(findings.InputError, match="A setting of type object has no text") as caught:
+        plain({"o": object()})
+    assert caught.value.code == "FN16"
+
+
+def test_two_measures_of_one_name_are_refused():
+    with pytest.raises(findings.InputError, match="Two measures are named 'heads'"):
+        findings.start(toss).finding(KIND, measures=[HEADS, HEADS])
+
+
+def test_an_array_name_with_the_coordinates_sign_is_refused():
+    with pytest.raises(findings.InputError, match="'x@y'") as caught:
+        findings.start(toss).finding(KIND, measures=[HEADS], arrays={"x@y": findings.Array([1], ("a",))})
+    assert caught.value.code == "FN05"
+
+
+@pytest.mark.parametrize("statement", ["{heads.vlaue}", "{heads", "heads}"])
+def test_a_blank_that_cannot_be_filled_is_refused_at_once(statement):
+    with pytest.raises(findings.InputError, match="blank that cannot be filled"):
+        findings.register(findings.Kind(name="test.blank", title="x", statement=statement))
+    assert "test.blank" not in [kind.name for kind in findings.kinds()]
+
+
+def test_a_blank_without_measure_names_those_given():
+    record = findings.start(toss)
+    with pytest.raises(
+        findings.InputError, match=r"'heads', which was not given\. Give it, or use one of: tails"
+    ):
+        record.finding(KIND, measures=[findings.Measure.of("tails", 1.0)])
+
+
+def test_errors_cross_processes_whole():
+    error = pickle.loads(pickle.dumps(findings.InputError("FN99", "No.", "Yes.")))
+    assert (error.code, error.problem, error.remedy, str(error)) == ("FN99", "No.", "Yes.", "No. Yes.")
+    assert isinstance(error, ValueError)
+    assert isinstance(error, findings.PellucidError)
+
+
+def test_a_diagnostic_says_level_place_code_and_remedy():
+    made = findings.Diagnostic("C03", "error", "case.yaml:7", "G1 has no child.", "Add one.")
+    assert str(made) == "error (case.yaml:7) (C03): G1 has no child. Add one."
+
+
+def test_no_commit_without_git(monkeypatch):
+    from pellucid.findings import record
+
+    record.commit.cache_clear()
+    monkeypatch.setenv("PATH", "")
+    assert record.commit() == ""
+    record.commit.cache_clear()
+
+
+def test_the_level_of_an_interval_is_kept_and_said():
+    made = findings.Measure.of("x", findings.wilson(5, 10, level=0.99))
+    assert made.level == 0.99
+    assert "99\u2009% interval" in format_interval(made)
+
+
+def test_importing_is_light():
+    code = "import sys, pellucid.findings; print(*{m.split('.')[0] for m in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"torch", "rich", "plotly", "scipy", "safetensors", "pandas"} & set(loaded.split())

@@ -59,6 +59,10 @@ def test_it_tells_which_ends_it_reads():
         ("__import__('os')", 11),
         ("score < 1; x", 10),
         ("and < 1", 1),
+        (".", 1),
+        ("score < ٣", 9),
+        ("(" * 60 + "score < 1" + ")" * 60, 52),
+        ("not " * 5000 + "score < 1", 205),
     ],
 )
 def test_errors_name_the_place(text, place):
@@ -74,3 +78,28 @@ def test_no_text_does_anything_but_parse_or_refuse(text):
     except InputError:
         return
     assert parsed.evaluate(MEASURES) in (True, False, None)
+
+
+comparisons = st.sampled_from(["score > 0", "score > 1", "missing > 0"])
+nested = st.recursive(
+    comparisons,
+    lambda inner: st.one_of(
+        inner.map(lambda text: f"not ({text})"),
+        st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(lambda t: f"({t[0]}) {t[1]} ({t[2]})"),
+    ),
+    max_leaves=6,
+)
+
+
+@given(nested)
+def test_de_morgan_holds_with_the_unknown(text):
+    other = Predicate.parse(f"not (not ({text}) or not (score > 0))")
+    assert other.evaluate(MEASURES) is Predicate.parse(f"({text}) and score > 0").evaluate(MEASURES)
+
+
+@given(nested)
+def test_what_is_decided_stays_decided_when_the_missing_arrives(text):
+    before = Predicate.parse(text).evaluate(MEASURES)
+    for value in (-1.0, 1.0):
+        after = Predicate.parse(text).evaluate({**MEASURES, "missing": Measure(name="missing", value=value)})
+        assert before in (None, after)

@@ -37,6 +37,16 @@ def test_clopper_pearson_closed_forms():
     assert clopper_pearson(50, 50, side="lower").low == pytest.approx(0.05 ** (1 / 50), rel=1e-12)
 
 
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+@pytest.mark.parametrize(("k", "n"), [(0, 7), (1, 7), (13, 40), (39, 40), (40, 40)])
+def test_binomial_intervals_agree_with_scipy(k, n, level):
+    from scipy.stats import binomtest
+
+    for method, name in ((clopper_pearson, "exact"), (wilson, "wilson")):
+        ours, theirs = method(k, n, level=level), binomtest(k, n).proportion_ci(level, method=name)
+        assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+
+
 def test_wilson_values():
     assert wilson(0, 50).high == pytest.approx(0.0713, abs=5e-5)
     assert wilson(0, 50).low == 0
@@ -62,6 +72,17 @@ def test_exact_interval_covers_at_least_nominally(rate):
     assert binom.pmf(k, n, rate)[covered].sum() >= 0.95
 
 
+def test_wilson_covers_nominally_on_average():
+    from scipy.stats import binom
+
+    n, rates = 40, np.linspace(0.05, 0.95, 91)
+    k = np.arange(n + 1)
+    ends = np.array([(wilson(int(i), n).low, wilson(int(i), n).high) for i in k])
+    held = (ends[:, :1] <= rates) & (rates <= ends[:, 1:])
+    covered = (binom.pmf(k[:, None], n, rates) * held).sum(axis=0)
+    assert covered.mean() == pytest.approx(0.95, abs=0.01)
+
+
 def test_bootstrap_of_a_mean_agrees_with_the_normal_theory():
     values = np.random.default_rng(0).normal(2.0, 1.0, 400)
     interval = bootstrap(values, resamples=4000, seed=1)
@@ -73,14 +94,17 @@ def test_bootstrap_of_a_mean_agrees_with_the_normal_theory():
     assert bootstrap(values, seed=1) != bootstrap(values, seed=2)
 
 
-def test_bootstrap_covers_within_binomial_error():
+def test_bootstrap_covers_as_theory_says():
+    from scipy.stats import t as student
+
+    n, trials = 40, 400
     random = np.random.default_rng(5)
-    hits = 0
-    for trial in range(200):
-        interval = bootstrap(random.normal(0, 1, 60), resamples=300, seed=trial)
-        hits += interval.low <= 0 <= interval.high
-    exact = clopper_pearson(hits, 200, level=0.999)
-    assert exact.low <= 0.95 <= exact.high + 0.02, "percentile intervals of 60 cover slightly less than 95 %"
+    intervals = [bootstrap(random.normal(0, 1, n), resamples=600, seed=trial) for trial in range(trials)]
+    hits = sum(interval.low <= 0 <= interval.high for interval in intervals)
+    # a percentile interval of a mean has half-width 1.96 s / sqrt(n) with s**2 divided by n, not n - 1
+    expected = 1 - 2 * student.sf(1.959964 * np.sqrt((n - 1) / n), n - 1)
+    exact = clopper_pearson(hits, trials, level=0.999)
+    assert exact.low <= expected <= exact.high
 
 
 def test_clustered_bootstrap_widens_when_clusters_repeat():
@@ -99,6 +123,22 @@ def test_permutation_is_exact_when_small():
     paired = permutation_test([2.0, 3.0, 4.0], [1.0, 1.0, 1.0], paired=True)
     assert paired.p == pytest.approx(2 / 8)
     assert result.difference.value == 3.0
+
+
+def test_permutation_takes_another_statistic():
+    a, b = [3.0, 4.0, 5.0, 90.0], [0.0, 1.0, 2.0, 2.5]
+    medians = permutation_test(a, b, statistic=lambda x, y: np.median(x) - np.median(y))
+    assert medians.difference.value == 3.0
+    # 3.0 is reached by the groups as given, by swapping 2.5 and 3.0, and by both mirrored
+    assert medians.p == pytest.approx(4 / 70)
+
+
+def test_permutation_is_symmetric_and_says_nothing_of_equal_values():
+    a, b = np.arange(5.0), np.arange(5.0) + 2
+    assert permutation_test(a, b).p == permutation_test(b, a).p
+    assert permutation_test(a, a).p == 1
+    assert permutation_test(a, a, paired=True).p == 1
+    assert permutation_test(a, b, seed=3) == permutation_test(a, b, seed=3)
 
 
 def test_permutation_p_is_uniform_under_the_null():
@@ -150,6 +190,9 @@ def test_paired_difference_covers():
         (lambda: clopper_pearson(3, 2), "3 of 2 is not a count"),
         (lambda: wilson(0, 0), "n > 0"),
         (lambda: bootstrap([]), "No values were given"),
+        (lambda: bootstrap([1.0, 2.0], level=95), "95 is not a level of confidence"),
+        (lambda: clopper_pearson(1, 2, level=0), "Give a share, as 0.95"),
+        (lambda: bootstrap([1.0, 2.0], clusters=[1]), "1 cluster labels were given for 2 values"),
         (lambda: paired_difference([True], [True, False]), "1 and 2 values"),
         (lambda: permutation_test([1.0], [1.0, 2.0], paired=True), "one pair for each unit"),
     ],

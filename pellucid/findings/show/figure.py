@@ -5,6 +5,7 @@ One data colour, a grey outline for the second series; state colours are never u
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -66,19 +67,22 @@ def series(array: Array) -> list[tuple[str, np.ndarray[Any, Any]]]:
     if array.values.ndim < 2:
         return [("", np.atleast_1d(array.values))]
     names = labels(array, array.axes[0])
-    return list(zip(names, array.values.reshape(len(names), -1), strict=True))
+    return [(name, row.ravel()) for name, row in zip(names, array.values, strict=True)]
+
+
+def along(array: Array) -> list[list[str]]:
+    """The coordinates of every axis, as text."""
+    return [labels(array, axis) for axis in array.axes]
 
 
 def across(array: Array) -> list[Any]:
     """The coordinates along the last axis, as numbers where they are numbers."""
     if not array.axes:
         return [""]
-    along = array.coords.get(array.axes[-1])
-    return (
-        labels(array, array.axes[-1])
-        if along and isinstance(along[0], str)
-        else along or list(range(array.values.shape[-1]))
-    )
+    places = array.coords.get(array.axes[-1])
+    if places and isinstance(places[0], str):
+        return unique(labels(array, array.axes[-1]))
+    return places or list(range(array.values.shape[-1]))
 
 
 def draw_lines(finding: Finding, view: int) -> list[Any]:
@@ -121,12 +125,19 @@ def draw_heatmap(finding: Finding, view: int) -> list[Any]:
 
     spec = finding.header.views[view]
     array = finding.arrays[spec.array]
-    values = array.values.reshape(-1, *array.values.shape[-2:])[0] if array.values.ndim > 2 else array.values
-    signed = bool(np.nanmin(values) < 0) if values.size else False
-    rows = labels(array, array.axes[-2])
+    values = matrix(array)
+    signed = bool((values < 0).any())
+    rows = labels(array, array.axes[-2]) if len(array.axes) > 1 else [""]
     scale = {"colorscale": DIVERGING, "zmid": 0} if signed else {"colorscale": SEQUENTIAL, "zmin": 0}
-    columns = unique(labels(array, array.axes[-1]))
+    columns = unique(labels(array, array.axes[-1])) if array.axes else [""]
     return [Heatmap(z=values, x=columns, y=rows, colorbar={"title": spec.unit, "outlinewidth": 0}, **scale)]
+
+
+def matrix(array: Array) -> np.ndarray[Any, Any]:
+    """The array as a matrix: the first one of a stack, a vector as its only row."""
+    values = np.atleast_2d(array.values)
+    first = (0,) * (values.ndim - 2)
+    return values[first] if all(values.shape) else np.zeros((1, 0))
 
 
 def unique(names: list[str]) -> list[str]:
@@ -153,10 +164,18 @@ def draw_intervals(finding: Finding, view: int) -> list[Any]:
     from plotly.graph_objects import Scatter
 
     array = finding.arrays[finding.header.views[view].array]
-    value, low, high = (array.values.reshape(-1, 3)[:, end] for end in range(3))
-    names = labels(array, array.axes[0])
+    if array.values.ndim < 2 or array.values.shape[-1] != 3:
+        return draw_table(finding, view)
+    value, low, high = (known(array.values[..., end].ravel()) for end in range(3))
+    names = unique([" · ".join(place) for place in itertools.product(*along(array)[:-1])])
     ends = {"type": "data", "array": high - value, "arrayminus": value - low, "color": ACCENT}
     return [Scatter(x=names, y=value, error_y=ends, mode="markers", marker={"color": ACCENT, "size": 9})]
+
+
+def known(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """What is not a finite number as NaN, which is not drawn."""
+    numbers = values.astype(np.float64)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def draw_table(finding: Finding, view: int) -> list[Any]:

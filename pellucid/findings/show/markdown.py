@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pellucid.findings.numbers import format_interval
-from pellucid.findings.show.table import table
+from pellucid.findings.show.source import source_line
+from pellucid.findings.show.table import readable, table
 
 if TYPE_CHECKING:
     from pellucid.findings.finding import Finding
@@ -19,7 +20,7 @@ def markdown(finding: Finding) -> str:
         f"**{header.status}** · {header.kind} · `{header.id}`",
         rows_of(["measure", "value"], [[name, format_interval(m)] for name, m in header.measures.items()]),
         *(part for index in range(len(header.views)) for part in view_part(finding, index)),
-        provenance(finding),
+        f"*{escape(source_line(finding))}*",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -37,15 +38,7 @@ def rows_of(columns: list[str], rows: list[list[str]]) -> str:
 
 def escape(text: str) -> str:
     """Text that cannot become markup."""
+    text = readable(text)
     for sign in "\\`*_[]<>|#":
         text = text.replace(sign, f"\\{sign}")
-    return text.replace("\n", "⏎")
-
-
-def provenance(finding: Finding) -> str:
-    """Where it comes from, in one line."""
-    made = finding.provenance
-    subject = f"{made.subject.id} {made.subject.sha256[:12]}" if made.subject else "no model"
-    seed = "" if made.seed is None else f", seed {made.seed}"
-    where = f"{made.device} {made.dtype}, {made.seconds:.1f} s"
-    return f"*{escape(made.method)} on {escape(subject)}{seed}, {where}*"
+    return text

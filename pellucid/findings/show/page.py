@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.findings.numbers import format_interval, format_number
 from pellucid.findings.show.figure import figure
-from pellucid.findings.show.markdown import provenance
+from pellucid.findings.show.source import source_line
 from pellucid.findings.show.table import table
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def html(finding: Finding, include_plotlyjs: bool | str = False) -> str:
         f'<p><span class="v badge {header.status}">{MARKS[header.status]} {header.status}</span></p>'
         f"{headline(finding)}{measures(finding)}{views}"
         f'<p class="prov">{escape(header.id[:12])} · {escape(header.kind)}<br>'
-        f"{escape(provenance(finding).strip('*').replace(chr(92), ''))}</p></article>"
+        f"{escape(source_line(finding))}</p></article>"
     )
 
 
@@ -64,7 +64,10 @@ def view_html(finding: Finding, index: int, include_plotlyjs: bool | str) -> str
     rows = rows_html(*table(finding, index))
     if spec.form not in DRAWN:
         return f'<figure class="fig"><p class="fig-title">{escape(spec.title)}</p>{rows}</figure>'
-    picture = figure(finding, index).to_html(full_html=False, include_plotlyjs=include_plotlyjs)
+    # a name of our own: Plotly would invent another at every call, and the same Finding is the same page
+    picture = figure(finding, index).to_html(
+        full_html=False, include_plotlyjs=include_plotlyjs, div_id=f"plot-{finding.id[:12]}-{index}"
+    )
     return (
         f'<figure class="fig" role="img" aria-label="{escape(spec.title)}">'
         f'<p class="fig-title">{escape(spec.title)}</p><div class="plot">{picture}</div>'

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pellucid.findings.finding import Finding
 
 MOST_ROWS = 400
+CONTROL = [*range(0x20), *range(0x7F, 0xA0)]
+VISIBLE = {code: chr(0x2400 + code) if code < 0x20 else "\u2421" for code in CONTROL} | {10: "⏎", 9: "⇥"}
 
 
 def table(finding: Finding, view: int = 0, limit: int = MOST_ROWS) -> tuple[list[str], list[list[str]]]:
@@ -26,7 +28,7 @@ def table(finding: Finding, view: int = 0, limit: int = MOST_ROWS) -> tuple[list
 def spread(array: Array, unit: str, limit: int) -> tuple[list[str], list[list[str]]]:
     """An array as columns of text."""
     value = f"value, {unit}" if unit else "value"
-    if array.values.ndim > 1 and array.values.shape[-1] <= 12:
+    if array.values.ndim > 1 and 0 < array.values.shape[-1] <= 12:
         return wide(array, limit)
     along = [labels(array, axis) for axis in array.axes]
     cells = zip(itertools.product(*along), array.values.ravel(), strict=True)
@@ -54,7 +56,10 @@ def labels(array: Array, axis: str) -> list[str]:
 
 
 def readable(item: Any) -> str:
-    """A coordinate as text; numbers keep what they need, line ends and tabs become visible."""
+    """A coordinate as text that any surface can print: control characters become visible signs.
+
+    A token may hold an escape sequence; printed as it is, it would drive the reader's terminal.
+    """
     if isinstance(item, float):
         return f"{item:.6g}"
-    return str(item).replace("\n", "⏎").replace("\t", "⇥")
+    return str(item).translate(VISIBLE).encode("utf-8", "replace").decode()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pellucid.findings.numbers import format_interval
-from pellucid.findings.show.markdown import provenance
-from pellucid.findings.show.table import table
+from pellucid.findings.show.source import source_line
+from pellucid.findings.show.table import readable, table
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -32,41 +32,44 @@ def text(finding: Finding) -> Group:
 
     header = finding.header
     state = Text(f"{MARKS[header.status]} {header.status}", style=COLOURS[header.status])
-    notes = [Text(f"note by {note.author}, {note.time}: {note.text}") for note in header.notes]
+    notes = [Text(readable(f"note by {note.author}, {note.time}: {note.text}")) for note in header.notes]
     gone = (
-        [Text(f"retracted by {header.retracted.author}: {header.retracted.reason}")]
+        [Text(readable(f"retracted by {header.retracted.author}: {header.retracted.reason}"))]
         if header.retracted
         else []
     )
     return Group(
         Text(f"{header.kind} / {header.title}", style="dim"),
-        Text(header.statement, style="bold"),
+        Text(readable(header.statement), style="bold"),
         state,
         *gone,
-        rich_table(["measure", "value"], [[n, format_interval(m)] for n, m in header.measures.items()], ""),
+        rich_table(["measure", "value"], [[n, format_interval(m)] for n, m in header.measures.items()]),
         *(rich_view(finding, index) for index in range(len(header.views))),
         *notes,
-        Text(f"{header.id}\n{provenance(finding).strip('*')}".replace("\\", ""), style="dim"),
+        Text(f"{header.id}\n{readable(source_line(finding))}", style="dim"),
     )
 
 
-def rich_view(finding: Finding, index: int) -> Table:
-    """One view as a table of at most thirty rows."""
+def rich_view(finding: Finding, index: int) -> Group:
+    """One view: its sentence, and a table of at most thirty rows."""
+    from rich.console import Group
+    from rich.text import Text
+
     columns, rows = table(finding, index, limit=31)
     title = finding.header.views[index].title
     if len(rows) > 30:
         rows, title = rows[:30], f"{title} (first 30 rows; export it for all)"
-    return rich_table(columns, rows, title)
+    return Group(Text(f"\n{readable(title)}"), rich_table(columns, rows))
 
 
-def rich_table(columns: list[str], rows: list[list[str]], title: str) -> Table:
+def rich_table(columns: list[str], rows: list[list[str]]) -> Table:
     """A plain table; model text in it is never read as markup."""
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False)
+    made = Table(box=None, pad_edge=False)
     for column in columns:
-        made.add_column(Text(column), overflow="fold")
+        made.add_column(Text(readable(column)), overflow="fold")
     for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
+        made.add_row(*(Text(readable(cell)) for cell in row))
     return made
