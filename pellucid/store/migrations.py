@@ -52,11 +52,11 @@ def version_of(connection: Connection) -> int:
     return 0
 
 
-def refuse_newer(version: int, known: int) -> None:
-    """Refuse a store that a newer release wrote.
+def is_old(version: int, known: int = MIGRATIONS[-1].number) -> bool:
+    """Whether a store lacks steps that this release knows.
 
     Errors:
-        InputError ST03: its version is above ``known``.
+        InputError ST03: a newer release wrote it.
     """
     if version > known:
         raise InputError(
@@ -64,6 +64,7 @@ def refuse_newer(version: int, known: int) -> None:
             f"The store has schema version {version}, but this release of Pellucid knows {known} at most.",
             "Upgrade Pellucid, or name another store; nothing was changed.",
         )
+    return version < known
 
 
 def migrate(
@@ -75,10 +76,10 @@ def migrate(
         InputError ST03 (written by a newer release), ST04 (not a store).
     """
     present = version_of(connection)
-    refuse_newer(present, migrations[-1].number)
+    if not is_old(present, migrations[-1].number):
+        return []
+    METADATA.create_all(connection, tables=[SCHEMA_VERSION])
     due = [step for step in migrations if step.number > present]
-    if due:
-        METADATA.create_all(connection, tables=[SCHEMA_VERSION])
     for step in due:
         step.apply(connection, dialect)
         row = {"number": step.number, "name": step.name, "applied": now()}

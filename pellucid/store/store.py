@@ -15,7 +15,7 @@ from pellucid.findings import Diagnostic, Finding, Header, InputError, MissingEr
 from pellucid.store.addresses import DEFAULT, Address, address_of
 from pellucid.store.dialects import WRITING, Dialect, dialect_of
 from pellucid.store.examination import RESTORE_ROW, ROW_DIFFERS, examine
-from pellucid.store.migrations import migrate, now
+from pellucid.store.migrations import is_old, migrate, now, version_of
 from pellucid.store.naming import only, prefix_of
 from pellucid.store.payloads import Payloads
 from pellucid.store.records import CaseRecord, ModelRecord
@@ -62,8 +62,11 @@ class Store:
         """Check the database, and bring its tables up to this release; ``open_store`` does this."""
         with self._explained():
             self._dialect.prepare(self._engine)
-        with self._writing() as connection:
-            migrate(connection, self._dialect)
+        with self._reading() as connection:
+            old = is_old(version_of(connection))
+        if old:  # only then wait for other writers
+            with self._writing() as connection:
+                migrate(connection, self._dialect)
 
     # findings
 
@@ -94,6 +97,9 @@ class Store:
                 self._insert(connection, finding.header, sha256, len(body))
         except IntegrityError:  # another process stored the same measurement first
             self._forget(sha256)
+        except InputError:  # refused, as on a full disk
+            self._forget(sha256)
+            raise
         return finding.id
 
     def get(self, identity: str) -> Finding:
@@ -304,12 +310,12 @@ class Store:
 
     def _complete(self, row: Row[Any], finding: Finding) -> None:
         """Mend the payload of a finding that is there, and take over what was added to it elsewhere."""
+        known = header_of(row.header)
         if not self._payloads.intact(row.sha256):
-            body = finding.to_bytes()
+            body = Finding(known, finding.arrays).to_bytes()  # with the first run's clock, as the row has it
             values = {"sha256": self._payloads.write(body), "size": len(body)}
             with self._writing() as connection:
                 connection.execute(update(PAYLOADS).where(PAYLOADS.c.finding == row.id).values(values))
-        known = header_of(row.header)
         if joined(known, finding.header) != known:
             self._amend(row.id, lambda header: joined(header, finding.header))
 

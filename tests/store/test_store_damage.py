@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 from store_samples import sample
 
-from pellucid.findings import InputError, load
+from pellucid.findings import Finding, InputError, load
 from pellucid.store import open_store
 
 
@@ -110,7 +110,10 @@ def test_measuring_again_mends_a_payload(tmp_path, store, damage):
     store.note(identity, "kept", "ada")
     file = payload_of(tmp_path, store, identity)
     file.unlink() if damage == "gone" else file.write_bytes(b"noise")
-    assert store.put(sample(1)) == identity
+    again = sample(1)
+    clock = again.provenance.model_copy(update={"started": "2031-01-01T00:00:00+00:00", "seconds": 9.0})
+    later = Finding(again.header.model_copy(update={"provenance": clock}), again.arrays)
+    assert store.put(later) == identity
     store.get(identity).verify()
     assert [note.text for note in store.get(identity).header.notes] == ["kept"]
     assert [d for d in store.check() if d.level == "error"] == []
