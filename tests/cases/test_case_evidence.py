@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from case_arguments import BY_ID, EVIDENCE, header, leaf, random_case, retracted, slowly
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.cases import Case, Node, NodeKind
-from pellucid.findings import Header, InputError, MissingError
+from pellucid.findings import Header, InputError, Kind, Measure, MissingError, Subject, load, start
 
 MODELS = {"organism:m": "aa", "organism:r": "bb"}
 
@@ -393,3 +394,24 @@ def test_kinds_given_by_prefix_and_by_type_evaluate_alike() -> None:
     nodes = [Node("G1", supported_by=("Sn1",)), leaf("Sn1", "T")]
     typed = [replace(nodes[0], id="x", node_type=NodeKind.GOAL), nodes[1]]
     assert Case.of(nodes).evaluate(BY_ID).word == Case.of(typed).evaluate(BY_ID).word == "stands"
+
+
+def test_a_measured_finding_carries_a_case_from_file_to_verdict(tmp_path: Path) -> None:
+    kind = Kind(
+        name="cases.sample",
+        title="A sample",
+        statement="the score is {score.value}",
+        supports="score.value >= 1",
+        stance="observational",
+        evidence="behavioural",
+        room="cases",
+    )
+    record = start(solution, subject=Subject(id="organism:m", sha256="aa"), seed=0)
+    kept = load(record.finding(kind, measures=[Measure.of("score", 1.5)]).save(tmp_path / "kept.safetensors"))
+    node = Node("Sn1").having(finding=kept.id, predicate="score.value >= 1")
+    case = Case.read(Case.of([Node("G1", supported_by=("Sn1",)), node]).write(tmp_path / "case.yaml"))
+    assert case.evaluate([kept]).stands
+    assert case.evaluate({kept.id: kept}, {"model:organism:m": "ab"}).word == "undecided"
+    assert case.evaluate([kept.with_retraction("wrong batch", "Ada")]).states["Sn1"].freshness == {
+        "retracted"
+    }
