@@ -2,8 +2,10 @@
 
 from pellucid.models.branching import branch_logits as branch_logits
 from pellucid.models.generate import generate as generate
+from pellucid.models.families import Facts as Facts
 from pellucid.models.harvest import harvest as harvest
 from pellucid.models.model import Model as Model
+from pellucid.models.moments import Moments as Moments
 from pellucid.models.open import open_model as open_model
 from pellucid.models.open import register_source as register_source
 from pellucid.models.run import Run as Run

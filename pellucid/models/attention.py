@@ -35,8 +35,7 @@ def explicit(visit: Visit) -> AttentionFunction:
     ) -> tuple[Tensor, Tensor | None]:
         key, value = repeated(key, query.shape[1]), repeated(value, query.shape[1])
         scores = query @ key.transpose(-1, -2) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-        if extra.get("softcap"):
-            scores = torch.tanh(scores / extra["softcap"]) * extra["softcap"]
+        scores = capped(scores, extra.get("softcap"))
         scores = visit(module, "scores", masked(scores, mask, extra.get("sliding_window")))
         pattern = visit(module, "pattern", normalised(scores, extra.get("s_aux")))
         return (pattern.to(value.dtype) @ value).transpose(1, 2), pattern
@@ -103,6 +102,27 @@ def branching(prefix: int) -> AttentionFunction:
         share = torch.softmax(capped(torch.cat([to_prefix, to_self], -1) * scale, cap), dim=-1)
         later = share[..., :-1] @ value[:, :, start:prefix] + share[..., -1:] * value[:, :, prefix:]
         return torch.cat([first, later], dim=2).transpose(1, 2), None
+
+    return attend
+
+
+def remembering() -> AttentionFunction:
+    """Causal attention that keeps each module's keys and values for the calls that follow."""
+    kept: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+
+    def attend(
+        module: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None,
+        scaling: float | None = None,
+        **extra: Any,
+    ) -> tuple[Tensor, Tensor | None]:
+        if module in kept:
+            key, value = torch.cat([kept[module][0], key], 2), torch.cat([kept[module][1], value], 2)
+        kept[module] = key, value
+        return UNTOUCHED(module, query, key, value, None, scaling, **extra)
 
     return attend
 

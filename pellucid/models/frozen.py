@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -15,27 +15,37 @@ if TYPE_CHECKING:
     from pellucid.models.model import Model
 
 TERMS = ("norm_scale", "pattern", "gate")
+Linear = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
 def freeze(model: Model, terms: Sequence[str], state: object, current: ContextVar[Any]) -> Iterator[Any]:
     """Hooks that make the named terms constants; MissingError MD25 for a term that does not exist."""
     for term in terms:
         if term not in TERMS:
-            remedy = f"{did_you_mean(term, TERMS)} Terms: {', '.join(TERMS)}."
+            remedy = f"{did_you_mean(term, TERMS)} Terms: {', '.join(TERMS)}.".strip()
             raise MissingError("MD25", f"No term {term!r} can be frozen.", remedy)
-    if "norm_scale" in terms:
-        for path in model.family_table.norms:
-            yield model.module.get_submodule(path).register_forward_hook(held(linear_norm, state, current))
-    if "gate" in terms:
-        for path in model.family_table.gates:
-            yield model.module.get_submodule(path).register_forward_hook(held(linear_gate, state, current))
+        if not model.family_table.attention:
+            raise MissingError(
+                "MD25", f"{model.id} has no {term!r} to freeze.", "Only transformers have such terms."
+            )
+    table = model.family_table
+    paths: dict[str, tuple[Linear, tuple[str, ...]]] = {
+        "norm_scale": (linear_norm, table.norms),
+        "gate": (constant if table.gated else linear_gate, table.gates),
+    }
+    for term, (linear, modules) in paths.items():
+        for path in modules if term in terms else ():
+            yield model.submodule(path).register_forward_hook(held(linear, state, current))
 
 
-def held(linear: Any, state: object, current: ContextVar[Any]) -> Any:
-    """A hook that replaces an output by its linearisation, for one run only."""
+def held(linear: Linear, state: object, current: ContextVar[Any]) -> Callable[..., Tensor | None]:
+    """A hook that keeps an output's value and gives it the gradient of its linearisation, in one run only."""
 
     def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
-        return linear(module, args[0], output) if current.get() is state else None
+        if current.get() is not state:
+            return None
+        straight = linear(module, args[0], output)
+        return output.detach() + (straight - straight.detach())
 
     return hook
 
@@ -43,17 +53,33 @@ def held(linear: Any, state: object, current: ContextVar[Any]) -> Any:
 def linear_norm(module: nn.Module, x: Tensor, output: Tensor) -> Tensor:
     """A norm with its scale held: linear in x (after centring, for LayerNorm)."""
     if isinstance(module, nn.Identity):
-        return output
+        return x
     centred = x - x.mean(-1, keepdim=True) if isinstance(module, nn.LayerNorm) else x
+    scale = torch.rsqrt(centred.detach().square().mean(-1, keepdim=True) + epsilon(module))
     bias = getattr(module, "bias", None)
-    shift = 0 if bias is None else bias
-    tiny = centred.abs() < 1e-20
-    ratio = (output - shift).detach() / centred.detach().masked_fill(tiny, 1.0)
-    return centred * ratio.masked_fill(tiny, 0.0) + shift
+    return centred * scale * gain(module) + (0 if bias is None else bias)
+
+
+def epsilon(module: nn.Module) -> float:
+    """What a norm adds under the root, by the names that the families give it."""
+    names = ("eps", "variance_epsilon", "epsilon")
+    found: float = next(getattr(module, name) for name in names if hasattr(module, name))
+    return found
+
+
+def gain(module: nn.Module) -> Tensor:
+    """A norm's factor for each entry; Gemma stores it less one."""
+    weight: Tensor = module.weight  # type: ignore[assignment]
+    return weight + 1 if type(module).__name__.startswith("Gemma") else weight
 
 
 def linear_gate(module: nn.Module, x: Tensor, output: Tensor) -> Tensor:
-    """An activation as x times a held gate; for gated MLPs, the same factor."""
-    tiny = x.abs() < 1e-20
-    gate = torch.where(tiny, torch.zeros_like(x), output.detach() / x.detach().masked_fill(tiny, 1.0))
-    return x * gate
+    """An activation as x times a held gate act(x)/x; 0 where x is."""
+    zero = x.detach() == 0
+    gate = output.detach() / x.detach().masked_fill(zero, 1.0)
+    return x * gate.masked_fill(zero, 0.0)
+
+
+def constant(module: nn.Module, x: Tensor, output: Tensor) -> Tensor:
+    """The gate of a gated MLP: held altogether, so that the MLP is linear in what it gates."""
+    return output.detach()

@@ -1,4 +1,4 @@
-"""Stream activations to disk once, shard by shard, so that an interrupted harvest goes on where it stopped."""
+"""Stream activations to disk shard by shard; an interrupted harvest goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -83,11 +83,15 @@ def layout_of(
 ) -> Layout:
     """What will be written, found by running the first sequence."""
     if dtype not in DTYPES:
-        raise InputError("MD56", f"Rows cannot be stored as {dtype!r}.", f"Choose one of {', '.join(DTYPES)}.")
+        raise InputError(
+            "MD56", f"Rows cannot be stored as {dtype!r}.", f"Choose one of {', '.join(DTYPES)}."
+        )
     lead = 1 if tokens.is_floating_point() else 2
     if tokens.ndim < 2 or not len(tokens) or (lead == 2 and not 0 <= skip < tokens.shape[1]):
         problem = f"Inputs of shape {tuple(tokens.shape)}, {skip} positions left out, give no rows."
-        raise InputError("MD56", problem, "Give sequences (batch pos), for instance windows(tokens, 128, 128).")
+        raise InputError(
+            "MD56", problem, "Give sequences (batch pos), for instance windows(tokens, 128, 128)."
+        )
     positions = (skip, tokens.shape[1]) if lead == 2 else (0, 1)
     with torch.no_grad():
         run = model.run(tokens[:1], read=names)
@@ -137,14 +141,16 @@ def fill(
 def shard_values(model: Model, part: Tensor, layout: Layout, batch: int, task: Task) -> dict[str, Tensor]:
     """The rows of all sites over some sequences, as they will be stored."""
     rows: dict[str, list[Tensor]] = {name: [] for name in layout.sites}
-    for inputs in part.split(batch):
+    for inputs in torch.split(part, batch):
         for name, value in activations(model, inputs, layout):
             rows[name].append(stored(name, value, layout.dtype))
         task.advance(len(inputs))
     return {name: torch.cat(parts) for name, parts in rows.items()}
 
 
-def activations(model: Model, inputs: Tensor, layout: Layout) -> Iterator[tuple[str, Float[Tensor, "row width"]]]:
+def activations(
+    model: Model, inputs: Tensor, layout: Layout
+) -> Iterator[tuple[str, Float[Tensor, "row width"]]]:
     """Rows of each site over some inputs; nothing after the last site is computed."""
     names, (first, last) = list(layout.sites), layout.positions
     with torch.no_grad():
@@ -176,7 +182,7 @@ def on_disk(
     """Make or finish a harvest in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     found, statistics = resumed(folder, layout)
-    written: list[Shard] = list(found)
+    written: list[Shard] = [*found]
     refuse_to_fill(folder, layout, sum(shard.rows for shard in written))
 
     def keep(number: int, values: dict[str, Tensor]) -> Shard:
@@ -214,7 +220,9 @@ def refuse_to_fill(folder: Path, layout: Layout, rows: int) -> None:
     if needed > disk.free - SPARED * disk.total:
         problem = f"The harvest needs {size_text(needed)}, and {size_text(disk.free)} of the disk are free."
         raise InputError(
-            "MD50", problem, "The last tenth stays free: give fewer sites or tokens, dtype='float16' or another disk."
+            "MD50",
+            problem,
+            "The last tenth stays free: give fewer sites or tokens, dtype='float16' or another disk.",
         )
 
 
@@ -226,7 +234,9 @@ def write(path: Path, body: bytes) -> None:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise
         problem = f"The disk is full: {path.name} could not be written."
-        raise InputError("MD50", problem, "Make room and run the same harvest again: it goes on here.") from None
+        raise InputError(
+            "MD50", problem, "Make room and run the same harvest again: it goes on here."
+        ) from None
 
 
 def size_text(size: int) -> str:

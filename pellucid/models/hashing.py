@@ -25,6 +25,14 @@ def weights_sha256(module: nn.Module) -> str:
     return sha.hexdigest()
 
 
+def weights_version(module: nn.Module) -> tuple[tuple[int, int, int], ...]:
+    """Changes whenever a tensor of the state is replaced or changed in place (not by way of `.data`)."""
+    state = module.state_dict(keep_vars=True).values()
+    return tuple(
+        (id(tensor), tensor.data_ptr(), -1 if tensor.is_inference() else tensor._version) for tensor in state
+    )
+
+
 def file_sha256(path: Path) -> str:
     """Digest of a file, remembered as long as its size, time and inode stay the same."""
     stat = path.stat()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from pellucid.findings import InputError, MissingError, Subject
 from pellucid.models import run as running
 from pellucid.models.attention import AttentionFunction, active
 from pellucid.models.families import Facts, Family, family_of
-from pellucid.models.hashing import weights_sha256
+from pellucid.models.hashing import weights_sha256, weights_version
 from pellucid.models.points import Point
 from pellucid.models.sites import Sites
 from pellucid.models.tokens import Tokenizer
@@ -41,6 +40,7 @@ class Model:
     ) -> None:
         self.module, self.id, self._tokenizer, self.card = module.eval(), id, tokenizer, dict(card or {})
         self.family_table: Family = family_of(module)
+        self._sha256: tuple[Any, str] | None = None
         paths = [name for name, _ in module.named_modules()]
         self.sites = Sites(self.family_table.points, paths)
         outputs = {
@@ -58,10 +58,13 @@ class Model:
         """Its shape."""
         return self.family_table.facts
 
-    @cached_property
+    @property
     def sha256(self) -> str:
-        """Digest of its weights as they were when first asked for."""
-        return weights_sha256(self.module)
+        """Digest of its weights, computed again when they were changed in place or replaced."""
+        state = weights_version(self.module)
+        if self._sha256 is None or self._sha256[0] != state:
+            self._sha256 = state, weights_sha256(self.module)
+        return self._sha256[1]
 
     @property
     def subject(self) -> Subject:
@@ -86,8 +89,23 @@ class Model:
         return self._tokenizer
 
     def tokens(self, text: str) -> Int[Tensor, "1 pos"]:
-        """A text as a batch of one."""
-        return torch.tensor([self.tokenizer.encode(text)], dtype=torch.long, device=self.device)
+        """A text as a batch of one, after the tokens that the tokenizer itself puts first.
+
+        Nothing is ever padded: rows of one batch have one length.
+
+        Raises:
+            MissingError: MD34, there is no tokenizer.
+        """
+        ids = [*self.tokenizer.first, *self.tokenizer.encode(text)]
+        return torch.tensor([ids], dtype=torch.long, device=self.device)
+
+    def submodule(self, path: str) -> nn.Module:
+        """The module at a path, as `torch.nn.Module.get_submodule` finds it, ten times faster."""
+        found: Any = self.module
+        for name in path.split(".") if path else ():
+            found = found._modules[name]
+        module: nn.Module = found
+        return module
 
     def run(
         self,
@@ -103,8 +121,11 @@ class Model:
         """One forward pass.
 
         Arguments:
-            inputs: tokens "batch pos", or whatever the module takes.
-            read: sites to keep, by name or pattern with stars; gradients flow where torch would let them.
+            inputs: tokens "batch pos" or a text; for other modules what they take, a tuple or mapping for
+                several arguments.
+            read: sites to keep, by name or pattern with stars, as they go on after the writes; gradients flow
+                where torch would let them. q, k, v are as projected (before rotary positions and head norms),
+                grouped keys and values have their own number of heads, scores are scaled, capped and masked.
             write: by site, a value, a function of the old value, a `Write`, or a list of them in order.
             until: stop once this site was reached; later modules are never called.
             frozen: terms held constant for gradients: norm_scale, pattern, gate.
@@ -112,14 +133,29 @@ class Model:
             attention: an attention function with Hugging Face's signature, instead of the model's own.
 
         Raises:
-            MissingError: MD10, a site does not exist.
-            InputError: MD24, a write or read that the pass never reaches.
+            MissingError: MD10, a site does not exist; MD25, a term cannot be frozen.
+            InputError: MD20 and MD28, a write does not fit; MD24, a write or read that the pass never
+                reaches; MD27, scores beside an attention function; MD35 to MD37, tokens that it cannot read.
+
+        Example:
+            >>> model = Model(nn.Sequential(nn.Identity()))
+            >>> model.run(torch.ones(1), write={"0": lambda x: 2 * x}).output
+            tensor([2.])
         """
         names = self.sites.select(read) if read else []
         writes = {self.sites.find(site): changes for site, changes in as_writes(write).items()}
         stop = self.sites.find(until) if until else None
+        given = self._checked(inputs, positions)
         call = self._caller(positions, attention, names, writes, frozen)
-        return running.forward(self, inputs, names, writes, stop, frozen, call, attention)
+        return running.forward(self, given, names, writes, stop, frozen, call, attention)
+
+    def _checked(self, inputs: Any, positions: Tensor | None) -> Any:
+        """Inputs on the model's device; tokens are checked."""
+        if isinstance(inputs, str):
+            inputs = self.tokens(inputs)
+        if self.facts.d_vocab:
+            self.check_tokens(inputs, positions)
+        return inputs.to(self.device) if isinstance(inputs, Tensor) else inputs
 
     def _caller(
         self,
@@ -135,26 +171,53 @@ class Model:
             special = attention is not None or inside or "pattern" in frozen
             return lambda x: self.module(x, positions, active if special else None)
         if self.family == "module":
-            return self.module
-        extra = (
-            {}
-            if positions is None
-            else {"position_ids": positions.expand(1, -1) if positions.ndim == 1 else positions}
-        )
+            return self._spread
+        extra = hub_arguments(positions, attention is not None)
         return lambda x: self.module(x, use_cache=False, **extra)
 
-    def check_tokens(self, tokens: Tensor) -> None:
-        """InputError MD35 for tokens outside the vocabulary, MD36 for too long an input."""
-        size, context = self.facts.d_vocab, self.facts.context
-        if size and tokens.numel() and int(tokens.max()) >= size:
-            raise InputError(
-                "MD35",
-                f"Token {int(tokens.max())} is outside the vocabulary of {size}.",
-                "Use this model's tokenizer.",
+    def _spread(self, inputs: Any) -> Any:
+        if isinstance(inputs, Mapping):
+            return self.module(**inputs)
+        return self.module(*inputs) if isinstance(inputs, tuple) else self.module(inputs)
+
+    def check_tokens(self, tokens: Any, positions: Tensor | None = None) -> None:
+        """InputError MD35 for tokens outside the vocabulary, MD36 for too many, MD37 for no tokens."""
+        if (
+            not isinstance(tokens, Tensor)
+            or tokens.ndim != 2
+            or tokens.is_floating_point()
+            or not tokens.numel()
+        ):
+            form = (
+                f"{tokens.dtype} {tuple(tokens.shape)}"
+                if isinstance(tokens, Tensor)
+                else type(tokens).__name__
             )
-        if context and tokens.shape[-1] > context:
+            remedy = "Give whole numbers of shape (batch, pos), at least one, as model.tokens(text) does."
+            raise InputError("MD37", f"{self.id} reads tokens; {form} was given.", remedy)
+        lowest, highest = (int(end) for end in torch.aminmax(tokens))
+        if lowest < 0 or highest >= self.facts.d_vocab:
+            token = lowest if lowest < 0 else highest
+            problem = f"Token {token} is outside the vocabulary of {self.facts.d_vocab}."
+            raise InputError("MD35", problem, "Use this model's tokenizer.")
+        length = tokens.shape[1] if positions is None else int(positions.max()) + 1
+        if length > self.facts.context:
+            problem = f"{length} tokens exceed the context of {self.facts.context}."
             raise InputError(
-                "MD36",
-                f"{tokens.shape[-1]} tokens exceed the context of {context}.",
-                f"Give at most {context}.",
+                "MD36", problem, f"Give at most {self.facts.context}, for instance by windows(...)."
             )
+
+
+def hub_arguments(positions: Tensor | None, own_attention: bool) -> dict[str, Tensor]:
+    """What transformers' models must be told beside the tokens.
+
+    A mask of four axes is handed on as it is: an attention function of our own needs none, so none is made.
+    One of ones keeps transformers from guessing packed sequences from the positions.
+    """
+    given: dict[str, Tensor] = {}
+    if own_attention:
+        given["attention_mask"] = torch.ones(1, 1, 1, 1, dtype=torch.bool)
+    if positions is not None:
+        given["position_ids"] = positions.expand(1, -1) if positions.ndim == 1 else positions
+        given.setdefault("attention_mask", torch.ones(1, positions.shape[-1], dtype=torch.bool))
+    return given

@@ -37,7 +37,7 @@ class Moments:
 
     @property
     def variance(self) -> float:
-        """Mean squared distance of a row from the mean row: the denominator of fraction-of-variance measures."""
+        """Mean squared distance of a row from the mean row: what a dictionary has to explain."""
         return self.scatter / self.rows
 
     def to_json(self) -> dict[str, Any]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from pellucid.findings import InputError, MissingError
 from pellucid.models import attention
 from pellucid.models.frozen import freeze
-from pellucid.models.points import Point
+from pellucid.models.points import Point, whole
+from pellucid.models.sites import plain_name
 from pellucid.models.writes import Write
 
 if TYPE_CHECKING:
@@ -26,7 +28,12 @@ class Stop(Exception):  # noqa: N818 (it is no error)
 
 
 class Run:
-    """What a forward pass left: its output and the sites that were read."""
+    """What a forward pass left: its output and the sites that were read.
+
+    Example:
+        >>> Run(None, {"embed": torch.ones(1)})["hook_embed"]
+        tensor([1.])
+    """
 
     def __init__(self, output: Tensor | None, sites: Mapping[str, Tensor]) -> None:
         self._output, self.sites = output, dict(sites)
@@ -38,9 +45,10 @@ class Run:
             raise InputError("MD22", "This run stopped early and has no output.", "Run again without until=.")
         return self._output
 
-    def __getitem__(self, site: str) -> Tensor:
-        from pellucid.models.sites import plain_name
+    def __contains__(self, site: object) -> bool:
+        return isinstance(site, str) and plain_name(site) in self.sites
 
+    def __getitem__(self, site: str) -> Tensor:
         name = plain_name(site)
         if name not in self.sites:
             raise MissingError(
@@ -60,11 +68,13 @@ class Pass:
         read: Sequence[str],
         write: Mapping[str, Sequence[Write]],
         until: str | None,
+        inside: Mapping[tuple[int, str], list[str]],
     ) -> None:
         self.points, self.read, self.write, self.until = points, set(read), write, until
         self.values: dict[str, Tensor] = {}
         self.written: set[str] = set()
-        self.wanted = [name for name in points if name in self.read or name in write or name == until]
+        self.inside = inside
+        self.differentiated = torch.is_grad_enabled()
 
     def visit(self, name: str, tensor: Tensor) -> Tensor:
         """Write to and read a site as its tensor passes; the tensor that goes on."""
@@ -72,21 +82,25 @@ class Pass:
         if name in self.write:
             tensor = self.change(name, point, tensor)
         if name in self.read:
-            self.values[name] = point.take(tensor)
+            value = point.take(tensor)
+            if self.differentiated and point.take is not whole and value.requires_grad:
+                tensor = point.put(tensor, value)  # what was read must lie on the way to the output
+            self.values[name] = value
         if name == self.until:
             raise Stop
         return tensor
 
     def change(self, name: str, point: Point, tensor: Tensor) -> Tensor:
         """The tensor after this site's writes, in their order."""
-        value = point.take(tensor)
-        for write in self.write[name]:
-            value = write.apply(name, value)
+        # A shared tensor is overwritten below: what functions save of it for gradients must be a copy.
+        value = point.take(tensor.clone() if point.shared else tensor)
+        with outside():
+            for write in self.write[name]:
+                value = write.apply(name, value)
         self.written.add(name)
         made = point.put(tensor, value)
         if point.shared:
-            # the stream itself is meant, not only this module's view of it
-            return tensor.copy_(made)
+            return tensor.copy_(made)  # the stream itself is meant, not only this module's view of it
         return made
 
     def attend(self, module: nn.Module, side: str, tensor: Tensor) -> Tensor:
@@ -95,7 +109,16 @@ class Pass:
             tensor = self.visit(name, tensor)
         return tensor
 
-    inside: dict[tuple[int, str], list[str]]
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """No run is active: what a user's function calls is none of the run that called the function."""
+    current, active = CURRENT.set(None), attention.ACTIVE.set(None)
+    try:
+        yield
+    finally:
+        attention.ACTIVE.reset(active)
+        CURRENT.reset(current)
 
 
 def forward(
@@ -109,53 +132,55 @@ def forward(
     attend: attention.AttentionFunction | None,
 ) -> Run:
     """Run ``call`` with hooks for what is wanted; every hook is gone afterwards, whatever happens."""
-    state = Pass(model.family_points, read, write, until)
+    groups, inside = grouped(model, {*read, *write} | ({until} if until else set()))
+    state = Pass(model.family_points, read, write, until, inside)
     output: Any = None
     with ExitStack() as stack:
         stack.callback(CURRENT.reset, CURRENT.set(state))
-        function = attention_function(model, state, attend, "pattern" in frozen)
+        function = attention_function(state, attend, "pattern" in frozen)
         stack.callback(attention.ACTIVE.reset, attention.ACTIVE.set(function))
-        for module, side, names in grouped(model, state):
-            stack.callback(register(module, side, names, state).remove)
         for handle in freeze(model, frozen, state, CURRENT):
             stack.callback(handle.remove)
+        for module, side, names in groups:
+            stack.callback(register(module, side, names, state).remove)
         with suppress(Stop):
             output = call(inputs)
     refuse_unreached(state)
     return Run(tensor_of(output) if output is not None else None, state.values)
 
 
-def grouped(model: Model, state: Pass) -> list[tuple[nn.Module, str, list[str]]]:
-    """The wanted sites by the module and side whose hook serves them."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for name in state.wanted:
-        point = state.points[name]
-        if point.side in {"in", "out"}:
-            groups.setdefault((point.module, point.side), []).append(name)
-    return [(model.module.get_submodule(path), side, names) for (path, side), names in groups.items()]
+Groups = list[tuple[nn.Module, str, list[str]]]
+
+
+def grouped(model: Model, wanted: set[str]) -> tuple[Groups, dict[tuple[int, str], list[str]]]:
+    """The wanted sites by the module and side whose hook serves them; scores and patterns apart."""
+    hooked: dict[tuple[str, str], list[str]] = {}
+    for name in sorted(wanted, key=model.sites.place):
+        point = model.family_points[name]
+        hooked.setdefault((point.module, point.side), []).append(name)
+    served = [(model.submodule(path), side, names) for (path, side), names in hooked.items()]
+    inside = {(id(module), side): names for module, side, names in served if side in ("scores", "pattern")}
+    return [group for group in served if group[1] in ("in", "out")], inside
 
 
 def register(module: nn.Module, side: str, names: list[str], state: Pass) -> Any:
     """One hook on one side of one module; it acts only for the run of its own context."""
-    changes = any(name in state.write for name in names)
 
-    def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def before(_: nn.Module, args: tuple[Any, ...]) -> Any:
         if CURRENT.get() is not state:
             return None
-        key = None if args else "hidden_states" if "hidden_states" in kwargs else next(iter(kwargs))
-        tensor = visit_all(state, names, args[0] if key is None else kwargs[key])
-        if not changes:
-            return None
-        return ((tensor, *args[1:]), kwargs) if key is None else (args, {**kwargs, key: tensor})
+        tensor = visit_all(state, names, args[0])
+        return None if tensor is args[0] else (tensor, *args[1:])
 
     def after(_: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         if CURRENT.get() is not state:
             return None
-        tensor = visit_all(state, names, tensor_of(output))
-        return with_tensor(output, tensor) if changes else None
+        given = tensor_of(output)
+        tensor = visit_all(state, names, given)
+        return None if tensor is given else with_tensor(output, tensor)
 
     if side == "in":
-        return module.register_forward_pre_hook(before, with_kwargs=True)
+        return module.register_forward_pre_hook(before)
     return module.register_forward_hook(after)
 
 
@@ -167,11 +192,19 @@ def visit_all(state: Pass, names: list[str], tensor: Tensor) -> Tensor:
 
 
 def tensor_of(output: Any) -> Tensor:
-    """The tensor of a module's output: itself, the logits, or the first of a tuple."""
+    """The tensor of a module's output: itself, the logits, or the first of a tuple or mapping."""
     if isinstance(output, Tensor):
         return output
-    logits = getattr(output, "logits", None)
-    found: Tensor = logits if logits is not None else output[0]
+    if isinstance(output, Mapping):
+        found: Any = output["logits"] if "logits" in output else next(iter(output.values()))
+    else:
+        found = output[0] if isinstance(output, list | tuple) and output else output
+    if not isinstance(found, Tensor):
+        raise InputError(
+            "MD26",
+            f"A module returned {type(found).__name__} where a tensor was wanted.",
+            "Read a site whose module returns a tensor, or a tuple that starts with one.",
+        )
     return found
 
 
@@ -179,24 +212,24 @@ def with_tensor(output: Any, tensor: Tensor) -> Any:
     """The output with its tensor replaced."""
     if isinstance(output, Tensor):
         return tensor
-    if isinstance(output, tuple):
-        return (tensor, *output[1:])
-    output[next(iter(output))] = tensor
-    return output
+    if isinstance(output, Mapping):
+        key = "logits" if "logits" in output else next(iter(output))
+        return type(output)(**{**output, key: tensor})
+    return type(output)((tensor, *output[1:]))
 
 
 def attention_function(
-    model: Model, state: Pass, given: attention.AttentionFunction | None, freeze_pattern: bool
+    state: Pass, given: attention.AttentionFunction | None, freeze_pattern: bool
 ) -> attention.AttentionFunction | None:
     """The run's attention: its own, the explicit one where scores or pattern are wanted, or none (fused)."""
-    state.inside = {}
-    for name in state.wanted:
-        point = state.points[name]
-        if point.side in {"scores", "pattern"}:
-            module = model.module.get_submodule(point.module)
-            state.inside.setdefault((id(module), point.side), []).append(name)
-    if given is not None or not (state.inside or freeze_pattern):
+    if not (state.inside or freeze_pattern):
         return given
+    if given is not None:
+        raise InputError(
+            "MD27",
+            "A run with an attention function of its own shows no scores or patterns.",
+            "Leave out attention=, or the sites attn.scores and attn.pattern.",
+        )
 
     def visit(module: nn.Module, side: str, tensor: Tensor) -> Tensor:
         tensor = state.attend(module, side, tensor)

@@ -1,4 +1,4 @@
-"""Activations on disk or in memory: row-aligned shards of several sites, read as a map, mixed in a seeded order."""
+"""Activations on disk or in memory: row-aligned shards of several sites, mixed in a seeded order."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ class Layout:
 class Shard(Protocol):
     """Some consecutive rows of all sites."""
 
-    rows: int
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
 
     def read(self, site: str, start: int, stop: int) -> Tensor:
         """Rows of one site, as stored."""
@@ -160,6 +162,16 @@ class ActivationShards:
         """Rows of every site."""
         return self.layout.rows
 
+    @property
+    def model_sha256(self) -> str:
+        """Digest of the weights that the rows come from."""
+        return self.layout.model
+
+    @property
+    def sha256(self) -> str:
+        """Identity of the rows: what was run on what, and how the rows are kept."""
+        return hashlib.sha256(json.dumps(self.layout.to_json(), sort_keys=True).encode()).hexdigest()
+
     def width(self, site: str) -> int:
         """Entries of a row of this site."""
         return self.layout.sites[self._known(site)]
@@ -225,7 +237,9 @@ class ActivationShards:
         if name not in self.layout.sites:
             near = did_you_mean(name, self.sites)
             raise MissingError(
-                "MD54", f"Site {site!r} was not harvested.", f"Harvested: {', '.join(self.sites)}. {near}".strip()
+                "MD54",
+                f"Site {site!r} was not harvested.",
+                f"Harvested: {', '.join(self.sites)}. {near}".strip(),
             )
         return name
 
@@ -255,7 +269,8 @@ def open_shards(folder: Path | str) -> ActivationShards:
         raise MissingError("MD55", f"No harvest lies in {folder.name!r}.", "Make one: models.harvest(...).")
     layout, written, statistics = read_index(folder)
     if sum(shard.rows for shard in written) < layout.rows:
-        problem = f"The harvest in {folder.name!r} is not finished ({len(written)} of {len(layout.starts())} shards)."
+        there = f"{len(written)} of {len(layout.starts())} shards"
+        problem = f"The harvest in {folder.name!r} is not finished ({there})."
         raise InputError("MD55", problem, "Run the same harvest again: it goes on where it stopped.")
     return ActivationShards(layout, written, statistics, folder)
 

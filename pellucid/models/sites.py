@@ -11,29 +11,46 @@ from pellucid.models.points import Point, Size
 
 
 def plain_name(site: str) -> str:
-    """A site's name without TransformerLens' ``hook_`` prefixes."""
+    """A site's name without TransformerLens' ``hook_`` prefixes.
+
+    Example:
+        >>> plain_name("blocks.0.attn.hook_z")
+        'blocks.0.attn.z'
+    """
     return site.replace("hook_", "")
 
 
 class Sites(Sequence[str]):
-    """Every site of a model, in the order of the computation."""
+    """Every site of a model, in the order of the computation.
+
+    A transformer lists the sites that have names; its other modules are found by their path too. Other
+    modules list all their paths.
+    """
 
     def __init__(self, points: Mapping[str, Point], modules: Sequence[str]) -> None:
         self._points = dict(points)
-        self._modules = [name for name in modules if name and name not in self._points]
-        self._names = [*self._points, *self._modules]
+        others = [name for name in modules if name and name not in self._points]
+        self._listed = list(self._points) or others
+        self._places = {name: place for place, name in enumerate([*self._points, *others])}
 
     def __getitem__(self, index: int) -> str:  # type: ignore[override]
-        return self._names[index]
+        return self._listed[index]
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._listed)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._points or self._names)
+        return iter(self._listed)
 
     def __contains__(self, site: object) -> bool:
-        return isinstance(site, str) and plain_name(site) in self._names
+        return isinstance(site, str) and plain_name(site) in self._places
+
+    def __repr__(self) -> str:
+        return f"Sites({self.some()})"
+
+    def place(self, name: str) -> int:
+        """Where a site stands in the order of the computation."""
+        return self._places[name]
 
     def shape(self, site: str) -> tuple[Size, ...]:
         """The site's axes: names where they vary, sizes where they do not; () when unknown."""
@@ -42,18 +59,15 @@ class Sites(Sequence[str]):
 
     def select(self, pattern: str | Sequence[str]) -> list[str]:
         """The sites that match a name or a pattern with stars; MissingError MD10 when none does."""
-        patterns = [pattern] if isinstance(pattern, str) else list(pattern)
-        chosen: list[str] = []
-        for one in patterns:
-            chosen += [name for name in self.match(plain_name(one)) if name not in chosen]
-        order = {name: place for place, name in enumerate(self._names)}
-        return sorted(chosen, key=order.__getitem__)
+        patterns = [pattern] if isinstance(pattern, str) else pattern
+        chosen = {name for one in patterns for name in self.match(plain_name(one))}
+        return sorted(chosen, key=self._places.__getitem__)
 
     def match(self, pattern: str) -> list[str]:
         """The names that one pattern matches."""
-        if not any(sign in pattern for sign in "*?["):
-            return [self.find(pattern)]
-        found = fnmatch.filter(self._points or self._names, pattern)
+        if pattern in self._places:
+            return [pattern]
+        found = fnmatch.filter(self._listed, pattern)
         if not found:
             raise self.missing(pattern)
         return found
@@ -61,7 +75,7 @@ class Sites(Sequence[str]):
     def find(self, site: str) -> str:
         """The site's plain name; MissingError MD10 names what exists."""
         name = plain_name(site)
-        if name not in self._names:
+        if name not in self._places:
             raise self.missing(site)
         return name
 
@@ -69,14 +83,13 @@ class Sites(Sequence[str]):
         """The error for a site that does not exist."""
         layers = {int(m[1]) for name in self._points if (m := re.match(r"blocks\.(\d+)\.", name))}
         extent = f"This model has blocks {min(layers)}-{max(layers)}." if layers else f"It has {self.some()}."
-        near = did_you_mean(nearest_block(plain_name(site), layers), self._names)
-        return MissingError(
-            "MD10", f"No site {site!r}.", f"{extent} {near} See pellucid models sites.".replace("  ", " ")
-        )
+        near = did_you_mean(nearest_block(plain_name(site), layers), self._places)
+        remedy = " ".join(part for part in (extent, near, "All are listed by model.sites.") if part)
+        return MissingError("MD10", f"No site {site!r}.", remedy)
 
     def some(self) -> str:
         """The first few names."""
-        return ", ".join(self._names[:8]) + (", ..." if len(self._names) > 8 else "")
+        return ", ".join(self._listed[:8]) + (", ..." if len(self._listed) > 8 else "")
 
 
 def nearest_block(site: str, layers: set[int]) -> str:

@@ -19,6 +19,7 @@ class Tokenizer(Protocol):
 
     sha256: str
     size: int
+    first: tuple[int, ...]
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, nothing added."""
@@ -47,6 +48,10 @@ class FileTokenizer:
             ) from None
         self.sha256 = hashlib.sha256(data).hexdigest()
         self.size = int(self._tokenizer.get_vocab_size())
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        #: What the tokenizer itself puts before every text, such as a beginning-of-text token.
+        self.first = leading(self._tokenizer.encode("a"))
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, nothing added."""
@@ -62,6 +67,13 @@ class FileTokenizer:
         """One token as text; a byte that is no text on its own as the tokenizer writes it."""
         text = self.decode([token_id])
         return str(self._tokenizer.id_to_token(token_id)) if "\ufffd" in text else text
+
+
+def leading(encoding: Any) -> tuple[int, ...]:
+    """The special tokens that stand before a text."""
+    marks = encoding.special_tokens_mask
+    plain = marks.index(0) if 0 in marks else 0
+    return tuple(encoding.ids[:plain])
 
 
 @dataclass(frozen=True)

@@ -27,22 +27,38 @@ class Write:
     value: Change
     """A tensor or number, or a function from the old value to the new one."""
     at: Index = None
-    """Index (batch, pos, head, ...) of what is overwritten; None: all of it."""
+    """Index (batch, pos, head, ...) of what is overwritten, None in it for a whole axis; None: all of it."""
 
     def apply(self, site: str, old: Tensor) -> Tensor:
-        """The site's new value; InputError MD20 when the shapes do not fit."""
+        """The site's new value; InputError MD20 when the shapes do not fit, MD28 for no value at all."""
         if self.at is None:
-            return self._fit(site, old, self._new(old))
-        part = old[self.at]
+            return self._fit(site, old, self._new(site, old))
+        index = self._index(site, old)
+        part = old[index]
         made = old.clone()
-        made[self.at] = self._fit(site, part, self._new(part))
+        made[index] = self._fit(site, part, self._new(site, part))
         return made
 
-    def _new(self, old: Tensor) -> Tensor:
-        value = self.value(old) if callable(self.value) else self.value
+    def _index(self, site: str, old: Tensor) -> tuple[Any, ...]:
+        index = tuple(slice(None) if place is None else place for place in self.at or ())
+        try:
+            old[index]
+        except IndexError as error:
+            problem = f"A write to {site!r} at {self.at} lies outside its shape {tuple(old.shape)} ({error})."
+            raise InputError("MD20", problem, "Index its axes in their order; None means all.") from None
+        return index
+
+    def _new(self, site: str, old: Tensor) -> Tensor:
+        # Functions get a copy: one that changes its argument would change what other sites have read.
+        value = self.value(old.clone()) if callable(self.value) else self.value
+        if value is None:
+            problem = f"The function written to {site!r} returned nothing."
+            raise InputError("MD28", problem, "Return the new value.")
         return torch.as_tensor(value, dtype=old.dtype, device=old.device)
 
     def _fit(self, site: str, old: Tensor, new: Tensor) -> Tensor:
+        if new.shape == old.shape:
+            return new
         try:
             return new.expand(old.shape)
         except RuntimeError:

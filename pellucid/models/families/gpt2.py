@@ -18,7 +18,10 @@ def family(module: nn.Module) -> Family:
     facts = Facts(
         count(module), n, width, h, h, width // h, c.n_inner or 4 * width, c.vocab_size, c.n_positions
     )
-    points = {"embed": stream("transformer.wte", "out", width)}
+    points = {
+        "embed": stream("transformer.wte", "out", width),
+        "pos_embed": stream("transformer.wpe", "out", width),
+    }
     for layer in range(n):
         points |= block(f"transformer.h.{layer}", f"blocks.{layer}", facts)
     points["ln_final"] = stream("transformer.ln_f", "out", width)

@@ -11,6 +11,7 @@ from pellucid.models.families.table import Family, count
 from pellucid.models.points import Point, heads, stream
 
 POST_NORMED = ("gemma2", "gemma3_text")
+HEAD_NORMED = ("qwen3", "gemma3_text")
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", *POST_NORMED)
 
 
@@ -41,7 +42,10 @@ def family(module: nn.Module) -> Family:
     names += ["pre_feedforward_layernorm", "post_feedforward_layernorm"] if after else []
     norms = ("model.norm", *(f"{b}.{name}" for b in at for name in names))
     gates = tuple(f"{b}.mlp.act_fn" for b in at)
-    return Family(c.model_type, facts, points, norms, gates, tuple(f"{b}.self_attn" for b in at))
+    attention = tuple(f"{b}.self_attn" for b in at)
+    if c.model_type in HEAD_NORMED:
+        norms = (*norms, *(f"{b}.{name}" for b in attention for name in ("q_norm", "k_norm")))
+    return Family(c.model_type, facts, points, norms, gates, attention, gated=True)
 
 
 def block(at: str, site: str, f: Facts, after: bool) -> dict[str, Point]:
@@ -61,6 +65,7 @@ def block(at: str, site: str, f: Facts, after: bool) -> dict[str, Point]:
         f"{site}.attn_out": stream(attn_out, "out", f.d_model),
         f"{site}.resid_mid": stream(mlp_norm, "in", f.d_model, shared=True),
         f"{site}.mlp_in": stream(mlp_norm, "out", f.d_model),
+        f"{site}.mlp.gate": Point(f"{at}.mlp.gate_proj", "out", hidden),
         f"{site}.mlp.pre": Point(f"{at}.mlp.up_proj", "out", hidden),
         f"{site}.mlp.post": Point(f"{at}.mlp.down_proj", "in", hidden),
         f"{site}.mlp_out": stream(mlp_out, "out", f.d_model),

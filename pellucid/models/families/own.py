@@ -7,6 +7,8 @@ from pellucid.models.families.table import Family, count
 from pellucid.models.points import Point, heads, stream
 from pellucid.models.transformer import Transformer
 
+GATED = ("swiglu", "bilinear")
+
 
 def family(module: Transformer) -> Family:
     """Sites are inputs and outputs of named submodules."""
@@ -23,6 +25,8 @@ def family(module: Transformer) -> Family:
         c.context,
     )
     points: dict[str, Point] = {"embed": stream("embed", "out", c.d_model)}
+    if c.positions == "learned":
+        points["pos_embed"] = Point("pos_embed", "out", ("pos", c.d_model))
     for layer in range(c.n_layers):
         points |= block(module, layer)
     points["ln_final"] = stream("norm", "out", c.d_model)
@@ -40,6 +44,7 @@ def family(module: Transformer) -> Family:
         tuple(norms),
         tuple(f"blocks.{n}.mlp.act" for n in with_mlp),
         tuple(f"blocks.{n}.attn" for n in range(c.n_layers)),
+        gated=c.mlp in GATED,
     )
 
 
@@ -63,6 +68,7 @@ def block(module: Transformer, layer: int) -> dict[str, Point]:
             f"{at}.resid_mid": stream(f"{at}.norm2", "in", c.d_model, shared=True),
             f"{at}.mlp_in": stream(f"{at}.norm2", "out", c.d_model),
             f"{at}.mlp.pre": Point(f"{at}.mlp.up", "out", hidden),
+            **({f"{at}.mlp.gate": Point(f"{at}.mlp.gate", "out", hidden)} if c.mlp in GATED else {}),
             f"{at}.mlp.post": Point(f"{at}.mlp.down", "in", hidden),
             f"{at}.mlp_out": stream(f"{at}.mlp", "out", c.d_model),
         }

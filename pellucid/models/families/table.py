@@ -27,6 +27,8 @@ class Family:
     """Paths of the activation modules whose gate can be frozen."""
     attention: tuple[str, ...] = field(default=())
     """Paths of the attention modules, by layer."""
+    gated: bool = False
+    """Whether an MLP multiplies act(gate x) into up x."""
 
 
 def count(module: nn.Module) -> int:
