@@ -83,10 +83,6 @@ def by_part(headers: Sequence[Header]) -> dict[str, list[str]]:
 
 def judge(claim: Claim, parts: dict[str, list[str]]) -> str:
     """The state that the statuses of all parts amount to."""
-
-    def share(statuses: list[str], status: str) -> float:
-        return statuses.count(status) / len(statuses)
-
     if all(share(s, "supports") >= claim.share for s in parts.values()) and len(parts) >= claim.parts:
         return "illustrated" if claim.kind == "conceptual" else "reproduced"
     if all(share(s, "refutes") >= claim.share for s in parts.values()):
@@ -94,6 +90,11 @@ def judge(claim: Claim, parts: dict[str, list[str]]) -> str:
     if any("supports" in statuses for statuses in parts.values()):
         return "partly"
     return "inconclusive"
+
+
+def share(statuses: Sequence[str], status: str) -> float:
+    """The share of statuses that are ``status``."""
+    return statuses.count(status) / len(statuses)
 
 
 def paper_state(paper: Paper, states: Sequence[str]) -> str:
