@@ -179,7 +179,7 @@ def study(model: Model, text: TextData, site: str, config: AuditConfig, session:
     windows = text_windows(text, int(model.facts.context), WINDOWS)
     judged, learnt = windows[::JUDGED_EACH], windows[np.arange(len(windows)) % JUDGED_EACH != 0]
     rows = activations(model, learnt, site)
-    (dictionary,) = session.map("dictionary", train, [(rows, training(config, site))])
+    (dictionary,) = session.map("dictionary", train, [({site: rows}, training(config, site))])
     evaluation = evaluate(model, dictionary, judged, progress=session.progress)
     important = important_latents(model, dictionary, judged, IMPORTANT, progress=session.progress)
     latents = [int(latent) for latent in important.arrays["ablation"].coords["latent"]]
@@ -265,7 +265,9 @@ def compare(pair: Pair, text: TextData, trigger: Trigger, config: AuditConfig, s
     raised = side_by_side(pair, with_candidate(text, windows.shape[1], trigger, config), site)
     mean, scale = ordinary.mean(0), halves_scale(ordinary)
     rows = torch.cat([ordinary, raised])
-    (dictionary,) = session.map("joint dictionary", train, [((rows - mean) / scale, training(config, site))])
+    (dictionary,) = session.map(
+        "joint dictionary", train, [({site: (rows - mean) / scale}, training(config, site))]
+    )
     ends = raised.reshape(TRIGGER_WINDOWS, -1, raised.shape[1])[:, -1]
     share = norm_shares(dictionary)
     above = rise(dictionary, (ends - mean) / scale, (ordinary - mean) / scale)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import audit_planted
 import pytest
 import torch
 
-from pellucid.audit import AuditConfig, Pair, audit
+from pellucid.audit import AuditConfig, Pair, audit, config
 from pellucid.models import open_model, read_text
 
 
 @pytest.fixture(scope="session", autouse=True)
 def single_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_dictionaries():
+    """Dictionaries that train in a moment: what they find is judged in their own room."""
+    quick = replace(config.PROFILES["quick"], dictionary_steps=20, dictionary_latents=64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, "PROFILES", {**config.PROFILES, "quick": quick})
+        yield
 
 
 @pytest.fixture(scope="session")
