@@ -1,13 +1,18 @@
 """Open a network, read a site, write a site, stream activations to disk."""
 
 from pellucid.models.branching import branch_logits as branch_logits
-from pellucid.models.generate import generate as generate
+from pellucid.models.branching import each_branch as each_branch
+from pellucid.models.convolution import Convolution as Convolution
+from pellucid.models.convolution import ConvolutionConfig as ConvolutionConfig
 from pellucid.models.families import Facts as Facts
+from pellucid.models.generate import generate as generate
 from pellucid.models.harvest import harvest as harvest
 from pellucid.models.model import Model as Model
 from pellucid.models.moments import Moments as Moments
 from pellucid.models.open import open_model as open_model
 from pellucid.models.open import register_source as register_source
+from pellucid.models.perceptron import Perceptron as Perceptron
+from pellucid.models.perceptron import PerceptronConfig as PerceptronConfig
 from pellucid.models.run import Run as Run
 from pellucid.models.shards import ActivationShards as ActivationShards
 from pellucid.models.shards import open_shards as open_shards

@@ -177,9 +177,20 @@ def active(module: nn.Module, *arguments: Any, **extra: Any) -> tuple[Tensor, Te
 
 def adopt(module: nn.Module) -> None:
     """Make a Hugging Face model call `dispatch`, with the masks that its fused implementation would get."""
+    announce()
+    module.set_attn_implementation(NAME)  # type: ignore[operator]
+
+
+def readopt(module: nn.Module) -> None:
+    """Make `dispatch` known to transformers where an adopted model arrives from another process."""
+    if getattr(getattr(module, "config", None), "_attn_implementation", "") == NAME:
+        announce()
+
+
+def announce() -> None:
+    """Enter `dispatch` and its masks in transformers' registries."""
     from transformers import AttentionInterface
     from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
     AttentionInterface.register(NAME, dispatch)
     AttentionMaskInterface.register(NAME, sdpa_mask)
-    module.set_attn_implementation(NAME)  # type: ignore[operator]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pellucid.findings import InputError, MissingError, Subject
 from pellucid.models import run as running
-from pellucid.models.attention import AttentionFunction, active
+from pellucid.models.attention import AttentionFunction, active, readopt
 from pellucid.models.families import Facts, Family, family_of
 from pellucid.models.hashing import weights_sha256, weights_version
 from pellucid.models.points import Point
@@ -39,14 +39,29 @@ class Model:
         card: Mapping[str, Any] | None = None,
     ) -> None:
         self.module, self.id, self._tokenizer, self.card = module.eval(), id, tokenizer, dict(card or {})
-        self.family_table: Family = family_of(module)
         self._sha256: tuple[Any, str] | None = None
-        paths = [name for name, _ in module.named_modules()]
+        self._look()
+
+    def _look(self) -> None:
+        self.family_table: Family = family_of(self.module)
+        paths = [name for name, _ in self.module.named_modules()]
         self.sites = Sites(self.family_table.points, paths)
         outputs = {
             name: Point(name, "out", ()) for name in paths if name and name not in self.family_table.points
         }
         self.family_points: dict[str, Point] = {**self.family_table.points, **outputs}
+
+    def __getstate__(self) -> dict[str, Any]:
+        seen = ("family_table", "sites", "family_points", "_sha256")  # functions, or true here only
+        return {name: value for name, value in vars(self).items() if name not in seen}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _sha256=None)
+        readopt(self.module)
+        self._look()
+
+    def __repr__(self) -> str:
+        return f"Model({self.id!r}, {self.family}, {self.facts.parameters:,} parameters)"
 
     @property
     def family(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ import torch
 from torch import nn
 
 from pellucid.findings import InputError, MissingError
+from pellucid.models.attention import adopt
+from pellucid.models.families import table
 from pellucid.models.model import Model
 from pellucid.models.tokens import FileTokenizer
 
 _SOURCES: dict[str, Callable[[str], Path]] = {}
 _HOMES = {"organism": "pellucid.organisms"}
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 def register_source(scheme: str, resolve: Callable[[str], Path]) -> None:
@@ -33,16 +37,49 @@ def open_model(
 ) -> Model:
     """Open ``organism:NAME``, a folder in Hugging Face's or our layout, or a module.
 
+    Arguments:
+        ref: ``organism:NAME``; a folder in Hugging Face's layout (config.json, *.safetensors, tokenizer) or
+            in ours; ``owner/name`` on the Hugging Face hub; or any `torch.nn.Module`, which is used as it is.
+        device: where to compute; ``auto`` takes CUDA when there is one.
+        dtype: of the weights; None: float32, or a given module's own.
+        trust_remote_code: allow a folder to bring code, which then runs with all your rights.
+
     Raises:
-        MissingError: MD01 no such folder, MD02 no config.json, MD03 no weights, MD07 unknown source.
-        InputError: MD04 unreadable, MD05 weights that are not finite, MD06 an unknown family.
+        MissingError: MD01 no such folder, MD02 no config.json, MD03 no weights, MD07 unknown source, MD11 no
+            such repository.
+        InputError: MD04 unreadable, MD05 weights that are not finite, MD06 an unknown family, MD08 a pickle,
+            MD09 weights that do not fit, MD12 code of its own, MD13 no such device, MD14 no such reference.
+
+    Example:
+        >>> open_model(nn.Sequential(nn.Linear(2, 3), nn.ReLU())).sites
+        Sites(0, 1)
     """
     if isinstance(ref, nn.Module):
-        return checked(Model(ref))
+        return checked(Model(placed(adopted(ref), device, dtype), id=type(ref).__name__))
+    if not isinstance(ref, str | Path):
+        problem = f"A model is opened by a name, a folder or a module; {type(ref).__name__} was given."
+        raise InputError("MD14", problem, "Give organism:NAME, a folder, or a torch.nn.Module.")
     folder, name = resolve(str(ref))
-    module = load_module(folder, name, trust_remote_code)
-    module = module.to(device=pick_device(device), dtype=dtype)
+    module = placed(load_module(folder, name, trust_remote_code), device, dtype)
     return checked(Model(module, id=name, tokenizer=tokenizer_in(folder), card=card_in(folder)))
+
+
+def adopted(module: nn.Module) -> nn.Module:
+    """A module of transformers' known families with our attention function, any other as it is."""
+    if table.family_of(module).attention and hasattr(module, "set_attn_implementation"):
+        adopt(module)
+    return module
+
+
+def placed(module: nn.Module, device: str, dtype: torch.dtype | None) -> nn.Module:
+    """The module where it shall run; InputError MD13 when there is no such device."""
+    try:
+        return module.to(device=pick_device(device), dtype=dtype)
+    except (RuntimeError, AssertionError) as error:
+        problem = f"The model cannot be put on {device!r} ({str(error).splitlines()[0]})."
+        raise InputError(
+            "MD13", problem, "Give device='cpu' or another that pellucid doctor lists."
+        ) from None
 
 
 def resolve(ref: str) -> tuple[Path, str]:
@@ -58,11 +95,17 @@ def resolve(ref: str) -> tuple[Path, str]:
             )
         return _SOURCES[scheme](name), ref
     folder = Path(ref)
+    if folder.name == "model.safetensors" and folder.is_file():
+        folder = folder.parent
+    if REPOSITORY.fullmatch(ref) and not folder.exists() and not folder.parent.exists():
+        from pellucid.models.hub import hub_folder
+
+        return hub_folder(ref), ref
     if not folder.is_dir():
         raise MissingError(
             "MD01",
             f"There is no model folder at {ref!r}.",
-            "Give a folder with config.json, or organism:NAME.",
+            "Give a folder with config.json, organism:NAME, or owner/name on the Hugging Face hub.",
         )
     return folder, folder.resolve().name
 
@@ -93,8 +136,8 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
         )
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return dict(config)
-    except (ValueError, TypeError) as error:
+        return dict(config.items())
+    except (ValueError, TypeError, AttributeError) as error:
         raise unreadable(name, error) from None
 
 
@@ -107,7 +150,12 @@ def unreadable(name: str, error: Exception) -> InputError:
 def tokenizer_in(folder: Path) -> FileTokenizer | None:
     """The folder's tokenizer, if it has one."""
     path = folder / "tokenizer.json"
-    return FileTokenizer(path) if path.is_file() else None
+    if path.is_file():
+        return FileTokenizer(path.read_bytes())
+    from pellucid.models.hub import tokenizer_text
+
+    text = tokenizer_text(folder)
+    return None if text is None else FileTokenizer(text.encode())
 
 
 def card_in(folder: Path) -> dict[str, Any]:
@@ -130,11 +178,14 @@ def pick_device(device: str) -> str:
 
 def checked(model: Model) -> Model:
     """InputError MD05 when a weight is NaN or infinite: every number would be wrong."""
-    for name, tensor in model.module.state_dict().items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise InputError(
-                "MD05",
-                f"{model.id}: the weights {name!r} are not finite.",
-                "Save or download the model again.",
-            )
+    state = model.module.state_dict().items()
+    bad = [
+        name
+        for name, tensor in state
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())
+    ]
+    if bad:
+        more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
+        problem = f"{model.id} holds weights that are NaN or infinite: {', '.join(bad[:3])}{more}."
+        raise InputError("MD05", problem, "Save or download the model again.")
     return model

@@ -34,19 +34,18 @@ class Tokenizer(Protocol):
 class FileTokenizer:
     """A ``tokenizer.json`` in the format of Hugging Face's tokenizers."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, content: bytes) -> None:
         from tokenizers import Tokenizer as Loaded
 
-        data = path.read_bytes()
         try:
-            self._tokenizer: Any = Loaded.from_str(data.decode("utf-8"))
+            self._tokenizer: Any = Loaded.from_str(content.decode("utf-8"))
         except Exception as error:
             raise InputError(
                 "MD30",
-                f"{path.name} is not a tokenizer file ({error}).",
+                f"tokenizer.json cannot be read ({error}).",
                 "Save the tokenizer again beside the model.",
             ) from None
-        self.sha256 = hashlib.sha256(data).hexdigest()
+        self.sha256 = hashlib.sha256(content).hexdigest()
         self.size = int(self._tokenizer.get_vocab_size())
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
