@@ -47,16 +47,22 @@ app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 
 
-@app.callback()
-def options(
-    version: bool = typer.Option(False, "--version", help="Print the version and leave.", is_eager=True),
-) -> None:
-    """Open a neural network, see what it does, and argue from the measured evidence whether it is safe."""
-    if version:
+def print_version(wanted: bool) -> None:
+    """Print the version and leave, when asked."""
+    if wanted:
         from pellucid import __version__
 
         typer.echo(f"pellucid {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and leave.", is_eager=True, callback=print_version
+    ),
+) -> None:
+    """Open a neural network, see what it does, and argue from the measured evidence whether it is safe."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -38,15 +38,17 @@ class Bars:
         self._bars = Progress(*columns, console=Console(stderr=True))
 
     def __enter__(self) -> Bars:
-        self._bars.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._bars.stop()
+        if self._bars.tasks:
+            self._bars.stop()
 
     @contextmanager
     def task(self, name: str, total: int | None = None) -> Iterator[Bar]:
         """A bar that lives as long as the task."""
+        if not self._bars.tasks:
+            self._bars.start()
         identity = self._bars.add_task(name, total=total, note="")
         yield Bar(self._bars, identity)
         done = next(task for task in self._bars.tasks if task.id == identity)

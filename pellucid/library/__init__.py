@@ -9,6 +9,7 @@ from pellucid.library.paper import Code as Code
 from pellucid.library.paper import Paper as Paper
 from pellucid.library.shelf import Entry as Entry
 from pellucid.library.shelf import shelf as shelf
+from pellucid.library.shipped import shipped_findings as shipped_findings
 from pellucid.library.states import NOT_BUILT as NOT_BUILT
 from pellucid.library.states import STATES as STATES
 from pellucid.library.states import claim_state as claim_state

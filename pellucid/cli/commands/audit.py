@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -11,6 +11,9 @@ from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption, print_js
 
 if TYPE_CHECKING:
     from pellucid.audit import AuditConfig, Report
+    from pellucid.audit.config import Profile
+    from pellucid.models import Model
+    from pellucid.store import Store
 
 
 def audit(
@@ -68,7 +71,7 @@ def configure(
 
     accepted = ("A0",) if accept is None and against else split_names(accept)
     return AuditConfig(
-        profile=profile,
+        profile=cast("Profile", profile),
         marker=marker,
         reviewer=reviewer or getpass.getuser(),
         accept=accepted,
@@ -97,9 +100,19 @@ def run_audit(
     with open_store(store) as findings, Bars() as bars, executor(workers or cores()) as pool:
         suspect = open_model(model)
         reference = open_model(against) if against else None
+        if reference is not None:
+            keep_shipped(findings, reference)
         return room.audit(
             suspect, config, against=reference, text=source, store=findings, executor=pool, progress=bars
         )
+
+
+def keep_shipped(store: Store, reference: Model) -> None:
+    """Let the audit cite what was measured of searches against this very reference and shipped."""
+    from pellucid.library import shipped_findings
+
+    for finding in shipped_findings("audit.power", reference.sha256):
+        store.put(finding)
 
 
 def cores() -> int:

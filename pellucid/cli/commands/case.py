@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -117,10 +118,11 @@ def sensitivity(case: CaseArgument, store: StoreOption = DEFAULT_STORE, as_json:
     with open_store(store) as kept:
         rows = argument.sensitivity(headers_of(argument, kept))
     if as_json:
-        print_json([row.to_dict() for row in rows])
+        print_json([asdict(row) for row in rows])
         return
-    cells = [(row.node, row.now, row.removed, row.flipped) for row in rows]
-    print_table("Sensitivity", ("leaf", "value", "top without it", "top if flipped"), cells, "No leaf.")
+    cells = [(row.leaf, row.value, row.without, row.if_true, row.if_false) for row in rows]
+    columns = ("leaf", "value", "top without it", "top if true", "top if false")
+    print_table("Sensitivity", columns, cells, "No leaf.")
 
 
 def read_case(case: str, store: str) -> Case:
@@ -139,7 +141,7 @@ def headers_of(case: Case, store: Store) -> dict[str, Any]:
     from pellucid.findings import MissingError
 
     found = {}
-    for identity in case.citations():
+    for identity in case.citations.values():
         try:
             found[identity] = store.header(identity)
         except MissingError:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption, print_json
+
+if TYPE_CHECKING:
+    from pellucid.circuits.patching import Direction
 
 app = typer.Typer(no_args_is_help=True, help="Where in the network an answer is decided.")
 
@@ -51,7 +54,7 @@ def patch(
             opened.tokens(corrupt),
             metric,
             [name.strip() for name in sites.split(",")],
-            direction=direction,
+            direction=cast("Direction", direction),
             progress=bars,
         )
     with open_store(store) as kept:

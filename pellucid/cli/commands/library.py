@@ -27,7 +27,10 @@ def print_entries(title: str, found: Sequence[Entry], as_json: bool, empty: str)
     if as_json:
         print_json([entry.to_dict() for entry in found])
         return
-    rows = [(e.paper.key, e.paper.title, str(e.paper.year or ""), ", ".join(e.paper.rooms), e.state) for e in found]
+    rows = [
+        (e.paper.key, e.paper.title, str(e.paper.year or ""), ", ".join(e.paper.rooms), e.state)
+        for e in found
+    ]
     print_table(title, ("key", "title", "year", "rooms", "state"), rows, empty)
 
 
