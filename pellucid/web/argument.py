@@ -188,10 +188,18 @@ def state_of(value: str, state: NodeState) -> State:
     return MISSING if value == "U" and state.missing else VALUES[value]
 
 
+FAILS = {"F": "It fails at", "U": "It is open at", "T": ""}
+
+
 def lede(by_id: dict[str, Line], verdict: Verdict) -> str:
-    """What the top claims and, when it does not stand, why."""
+    """What the top claims and, when it does not stand, at which element and why."""
     tops = [by_id[name].text for name in verdict.top.split(", ") if name in by_id]
-    return " ".join([*(f"Claim: {text.rstrip('.')}." for text in tops), verdict.reason]).strip()
+    claim = " ".join(f"Claim: {text.strip().rstrip('.')}." for text in tops)
+    leaf = by_id.get(verdict.reason_path[-1]) if verdict.reason_path else None
+    if leaf is None:
+        return f"{claim} {verdict.reason}".strip()
+    what = leaf.text.strip().rstrip(".")
+    return f"{claim} {FAILS[verdict.now]} {leaf.id}, {what[:1].lower()}{what[1:]}: {leaf.reason}."
 
 
 def counts(case: Case, verdict: Verdict) -> Iterator[tuple[State, str]]:
@@ -250,7 +258,7 @@ def reason_of(case: Case, verdict: Verdict, find: Find, href: Href) -> Reason | 
     state = verdict.states[node.id]
     header = find(state.finding) if state.finding else None
     return Reason(
-        kicker=f"{node.kind.spoken if node.kind else 'element'} {node.id}",
+        kicker=f"{node.kind.spoken.capitalize() if node.kind else 'Element'} {node.id}",
         text=node.text or node.id,
         state=STALE if state.stale else state_of(state.now, state),
         label=label_of(header, href) if header else None,

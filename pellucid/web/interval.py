@@ -50,9 +50,9 @@ def fit_scale(numbers: list[float], width: int) -> Scale:
         width: width of the drawing in its own units.
     """
     low, high = min(numbers), max(numbers)
-    if low > 0 and low < 0.6 * high:
+    if low > 0 and (low < 0.6 * high or low == high):
         low = 0.0
-    if high < 0 and high > 0.6 * low:
+    if high < 0 and (high > 0.6 * low or low == high):
         high = 0.0
     step = round_step(max(high - low, abs(high) * 0.05, 1e-12) / 4)
     low, high = step * math.floor(low / step), step * math.ceil(high / step)

@@ -24,6 +24,7 @@ LIMIT = re.compile(
     r"([A-Za-z_][\w@\-]*)(?:\.(value|low|high|n))?\s*(<=|>=|<|>)\s*(-?[\d.]+(?:[eE][-+]?\d+)?)"
 )
 COMPARISON = {"<=": "at most", "<": "below", ">=": "at least", ">": "above"}
+ENDS = {"value": "", "low": "the lower end is ", "high": "the upper end is ", "n": "n is "}
 Href = Callable[[str], str]
 
 
@@ -153,7 +154,8 @@ class Label:
         limit = self.limit_found
         if limit is None or self.measure is None:
             return ""
-        return f"limit {COMPARISON[limit.comparison]} {round_number(limit.number, self.measure.unit)}"
+        number = round_number(limit.number, self.measure.unit)
+        return f"supports if {ENDS[limit.end]}{COMPARISON[limit.comparison]} {number}"
 
     @property
     def rule(self) -> Markup:

@@ -19,8 +19,8 @@ MOST_PASSAGES = 120
 def passages_of(finding: Finding, name: str) -> Markup:
     """The passages of an array: each coordinate is a text, each value its number.
 
-    A Finding that also holds ``pieces`` (an activation for every token, the tokens as coordinate) and ``places``
-    (for each passage its latent and how many tokens it has) shows its passages token by token.
+    A Finding that also holds ``pieces`` (an activation for every token, the token as coordinate) and
+    ``places`` (for each passage its latent and how many tokens it has) is shown token by token.
     """
     if {"pieces", "places"} <= finding.arrays.keys():
         return token_passages(finding.arrays["pieces"], finding.arrays["places"])

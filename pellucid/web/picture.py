@@ -86,7 +86,7 @@ def calm(layout: dict[str, Any], traces: int) -> dict[str, Any]:
     """A layout for a page: its own colours, room for long labels, a legend only for several series."""
     kept = {name: value for name, value in layout.items() if name != "template"}
     for axis in ("xaxis", "yaxis"):
-        title = {**kept.get(axis, {}).get("title", {}), "font": {"size": 12}}
+        title = {**kept.get(axis, {}).get("title", {}), "font": {"size": 12}, "standoff": 10}
         kept[axis] = {**kept.get(axis, {}), "automargin": True, "title": title, "tickfont": {"size": 12}}
     return {**kept, "dragmode": False, "showlegend": traces > 1}
 
@@ -111,8 +111,13 @@ def short_ticks(traces: list[dict[str, Any]], axis: str) -> dict[str, Any]:
 
 
 def named(trace: dict[str, Any]) -> dict[str, Any]:
-    """A trace whose name fits the legend."""
-    return {**trace, "name": cut(trace["name"])} if trace.get("name") else trace
+    """A trace whose name fits the legend, and whose colour bar is narrow with its title along it."""
+    kept = {**trace, "name": cut(trace["name"])} if trace.get("name") else trace
+    bar = kept.get("colorbar")
+    if bar is None:
+        return kept
+    title = {**(bar.get("title") or {}), "side": "right", "font": {"size": 12}}
+    return {**kept, "colorbar": {**bar, "title": title, "thickness": 12, "tickfont": {"size": 12}}}
 
 
 def cut(word: str) -> str:

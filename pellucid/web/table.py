@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from pellucid.web.tokens import passage, visible
 
@@ -58,6 +58,8 @@ def cell(text: object) -> Markup:
         >>> cell(" dead")
         Markup('<span class="ws">·</span>dead')
     """
+    if is_number(text):
+        return escape(text)
     words = str(text)
     inner = words.strip(" ")
     start = len(words) - len(words.lstrip(" "))

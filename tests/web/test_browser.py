@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
 
+from pellucid.audit.report import Report
+from pellucid.web import report
+
 from .content import SUSPECT
+from .reports import defeated, standing, undecided
 
 pytestmark = pytest.mark.browser
 
@@ -96,6 +101,23 @@ def test_a_page_has_no_errors_has_contrast_in_both_themes_and_fits_a_phone(
         page.goto(path_of(name, ids), wait_until="load")
         assert page.locator("h1").count() == 1
         assert page.title().endswith("· Pellucid")
+        assert page.evaluate(CONTRAST) == []
+        page.emulate_media(color_scheme="dark")
+        assert page.evaluate(CONTRAST) == []
+        page.set_viewport_size({"width": 375, "height": 700})
+        assert page.evaluate(SIDEWAYS) <= 0
+
+
+@pytest.mark.parametrize("verdict", [defeated, standing, undecided])
+def test_a_report_opens_from_a_disk_without_a_network(
+    browser: Any, tmp_path: Path, verdict: Callable[[], Report]
+) -> None:
+    path = report.write(verdict(), tmp_path).as_uri()
+    with watched(browser, path, color_scheme="light") as page:
+        page.goto(path, wait_until="load")
+        assert page.locator("h1").count() == 1
+        assert page.locator(".picture .main-svg").count() >= page.locator("[data-figure]").count()
+        assert page.title() not in {"owned", "1"}
         assert page.evaluate(CONTRAST) == []
         page.emulate_media(color_scheme="dark")
         assert page.evaluate(CONTRAST) == []

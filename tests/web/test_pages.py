@@ -113,7 +113,7 @@ def test_a_finding_is_a_museum_label(client: TestClient, ids: dict[str, str]) ->
     ]
     assert places == sorted(places)
     assert 'class="span refutes"' in text
-    assert "limit at most 1" in text
+    assert "supports if the upper end is at most 1" in text
 
 
 def test_a_model_page_lists_what_was_found_in_it(client: TestClient, ids: dict[str, str]) -> None:

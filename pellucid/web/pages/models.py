@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -69,13 +69,27 @@ def show_model(
 
 def describe(model: ModelRecord, statuses: list[str]) -> dict[str, object]:
     """What the page says of a model."""
-    facts = {name.replace("_", " "): str(value) for name, value in model.facts.items() if value is not None}
     return {
         "id": model.id,
         "ref": model.id,
-        "short": model.sha256[:12],
+        "sha256": model.sha256,
         "sentence": f"{model.family}, {format_number(model.parameters)} parameters, "
         f"{plural(len(statuses), 'Finding')} about these weights.",
         "tally": tally((FINDINGS[status] for status in statuses), FINDINGS.values()),
-        "facts": [("Weights", model.sha256), ("Family", model.family), *facts.items()],
+        "facts": list(facts(model)),
     }
+
+
+def facts(model: ModelRecord) -> Iterator[tuple[str, str]]:
+    """Layers, widths and the rest, as they are read."""
+    for name, value in model.facts.items():
+        if value is None or name == "parameters":
+            continue
+        yield name.replace("_", " "), readable(value)
+
+
+def readable(value: object) -> str:
+    """A fact as it is read: yes and no, numbers, else its text."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return format_number(value) if isinstance(value, int | float) else str(value)
