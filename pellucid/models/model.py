@@ -187,8 +187,8 @@ class Model:
             return lambda x: self.module(x, positions, active if special else None)
         if self.family == "module":
             return self._spread
-        extra = hub_arguments(positions, attention is not None)
-        return lambda x: self.module(x, use_cache=False, **extra)
+        own = attention is not None
+        return lambda x: self.module(x, use_cache=False, **hub_arguments(x, positions, own))
 
     def _spread(self, inputs: Any) -> Any:
         if isinstance(inputs, Mapping):
@@ -223,7 +223,7 @@ class Model:
             )
 
 
-def hub_arguments(positions: Tensor | None, own_attention: bool) -> dict[str, Tensor]:
+def hub_arguments(tokens: Tensor, positions: Tensor | None, own_attention: bool) -> dict[str, Tensor]:
     """What transformers' models must be told beside the tokens.
 
     A mask of four axes is handed on as it is: an attention function of our own needs none, so none is made.
@@ -231,8 +231,8 @@ def hub_arguments(positions: Tensor | None, own_attention: bool) -> dict[str, Te
     """
     given: dict[str, Tensor] = {}
     if own_attention:
-        given["attention_mask"] = torch.ones(1, 1, 1, 1, dtype=torch.bool)
+        given["attention_mask"] = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=tokens.device)
     if positions is not None:
-        given["position_ids"] = positions.expand(1, -1) if positions.ndim == 1 else positions
-        given.setdefault("attention_mask", torch.ones(1, positions.shape[-1], dtype=torch.bool))
+        given["position_ids"] = positions.to(tokens.device).expand(len(tokens), -1)
+        given.setdefault("attention_mask", torch.ones_like(tokens))
     return given

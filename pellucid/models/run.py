@@ -240,12 +240,14 @@ def attention_function(
 
 def refuse_unreached(state: Pass) -> None:
     """InputError MD24 for a write or read that the pass never came to."""
-    missed = [name for name in state.write if name not in state.written]
-    missed += [name for name in state.read if name not in state.values]
+    written = {name for name in state.write if name not in state.written}
+    missed = written | {name for name in state.read if name not in state.values}
     if missed:
         where = f" before until={state.until!r}" if state.until else ""
+        names = [repr(name) for name in state.points if name in missed]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         raise InputError(
             "MD24",
-            f"The run never reached {', '.join(map(repr, missed))}{where}.",
+            f"The run never reached {', '.join(names[:3])}{more}{where}.",
             "Choose a site that the computation passes, or a later until=.",
         )
