@@ -67,6 +67,8 @@ class Label:
     """Its views, drawn."""
     downloads: tuple[tuple[str, str], ...] = ()
     """Addresses and names of its files."""
+    subject_href: str = ""
+    """Where its model is shown; empty when that is not known."""
 
     @property
     def short(self) -> str:
@@ -179,13 +181,23 @@ class Label:
         return Table((Column("Measure"), Column("Value, 95 % interval, n")), tuple(self.measured))
 
     @property
-    def facts(self) -> list[tuple[str, str]]:
+    def subject(self) -> str | Markup:
+        """The model that was measured, by name and digest, linked where its page is known."""
+        subject = self.header.provenance.subject
+        if subject is None:
+            return ""
+        short = subject.sha256[:12]
+        words = subject.id if short in subject.id else f"{subject.id} {short}"
+        return Markup('<a href="{}">{}</a>').format(self.subject_href, words) if self.subject_href else words
+
+    @property
+    def facts(self) -> list[tuple[str, str | Markup]]:
         """The provenance, one fact a line."""
         made = self.header.provenance
         rows = [
             ("finding", self.header.id),
             ("method", made.method),
-            ("model", f"{made.subject.id} {made.subject.sha256[:12]}" if made.subject else ""),
+            ("model", self.subject),
             ("data", f"{made.data.id} {made.data.sha256[:12]}" if made.data else ""),
             ("code", made.code.digest[:12]),
             ("commit", made.commit[:12]),
@@ -216,7 +228,7 @@ def label_of(header: Header, href: Href) -> Label:
     return Label(header, href(f"/findings/{header.id}"))
 
 
-def label_in_full(finding: Finding, href: Href) -> Label:
+def label_in_full(finding: Finding, href: Href, subject_href: str = "") -> Label:
     """The label of a Finding with its pictures and files."""
     from pellucid.web.picture import pictures_of
 
@@ -225,4 +237,4 @@ def label_in_full(finding: Finding, href: Href) -> Label:
         (href(f"/api/findings/{finding.id}"), "JSON"),
         (href(f"/api/findings/{finding.id}.safetensors"), "safetensors"),
     )
-    return Label(finding.header, address, pictures_of(finding, address), files)
+    return Label(finding.header, address, pictures_of(finding, address), files, subject_href)

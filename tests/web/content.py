@@ -9,6 +9,7 @@ import numpy as np
 
 from pellucid.cases import Case
 from pellucid.findings import Array, DataRef, Finding, Kind, Measure, Subject, View, bootstrap, start, wilson
+from pellucid.library import catalogue
 from pellucid.store import ModelRecord, Store, open_store
 
 HOSTILE = '<script>document.title="owned"</script><img src=x onerror="document.title=1">\u202e"\'&'
@@ -63,6 +64,17 @@ TEXT = Kind(
     stance="observational",
     evidence="correlational",
     room="audit",
+)
+
+CLAIM = Kind(
+    name="test.web_claim",
+    title="Verdicts over seeds",
+    statement="The verdict was right in {rate.value} of the runs.",
+    supports="rate.low >= 0.8",
+    refutes="rate.high < 0.5",
+    stance="interventional",
+    evidence="causal",
+    room="library",
 )
 
 CASE = """
@@ -169,6 +181,15 @@ def text_finding(subject: Subject = SUSPECT) -> Finding:
     )
 
 
+def claimed_finding(claim: str = "scheming.C4") -> Finding:
+    """A Finding that was measured for a claim of the library."""
+    parameters = {"claim": claim, "predicate": catalogue().claim(claim).predicate, "part": "a"}
+    record = start(
+        measured, parameters=parameters, subject=SUSPECT, seed=1, command="pellucid study run scheming"
+    )
+    return record.finding(CLAIM, measures=[Measure.of("rate", wilson(95, 100), better="higher")])
+
+
 def hidden_case(text: Finding, search: Finding) -> Case:
     return Case.read(CASE.format(text=text.id, search=search.id, missing="f" * 64))
 
@@ -177,6 +198,7 @@ def fill(store: Store) -> dict[str, str]:
     """Put everything into a store; the ids by name."""
     findings = {"search": search_finding(), "honeypot": honeypot_finding(), "text": text_finding()}
     findings["quiet"] = search_finding(REFERENCE, 0.1)
+    findings["claimed"] = claimed_finding()
     for finding in findings.values():
         store.put(finding)
     for subject in (SUSPECT, REFERENCE):

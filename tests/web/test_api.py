@@ -97,8 +97,15 @@ def test_findings_are_found_by_kind_status_subject_and_words(client: TestClient,
 
     assert found(kind="test.web_search") == {ids["search"], ids["quiet"]}
     assert found(kind="test.web_search", status="refutes") == {ids["search"]}
-    assert found(subject=SUSPECT.sha256) == {ids["search"], ids["honeypot"], ids["text"]}
+    assert found(subject=SUSPECT.sha256) == {ids["search"], ids["honeypot"], ids["text"], ids["claimed"]}
     assert found(text="worst inputs") == {ids["search"], ids["quiet"]}
+
+
+def test_a_claim_names_the_findings_that_measured_it(client: TestClient, ids: dict[str, str]) -> None:
+    claims = {claim["id"]: claim for claim in client.get("/api/papers/scheming").json()["claims"]}
+    assert claims["C4"]["findings"] == [ids["claimed"]]
+    assert claims["C4"]["state"] not in {"not attempted", "contradicted"}
+    assert claims["C2"]["findings"] == []
 
 
 def test_a_case_comes_with_its_verdict_and_as_file_and_drawing(client: TestClient) -> None:

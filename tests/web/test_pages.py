@@ -9,6 +9,8 @@ from html.parser import HTMLParser
 import pytest
 from fastapi.testclient import TestClient
 
+from pellucid.cases import Case
+
 from .content import HOSTILE, SUSPECT
 
 LISTS = ["/", "/models", "/findings", "/cases", "/api"]
@@ -251,6 +253,30 @@ def test_every_paper_has_a_page_with_all_its_claims(client: TestClient) -> None:
         text = client.get(f"/papers/{paper.key}").text
         assert html.escape(paper.title) in text.replace("&#39;", "&#x27;").replace("&#34;", "&quot;")
         assert len(re.findall(r'<th scope="row">C\d', text)) == len(paper.claims)
+
+
+def test_a_measured_claim_shows_its_number_rule_and_finding(client: TestClient, ids: dict[str, str]) -> None:
+    text = client.get("/papers/scheming").text
+    row = re.search(r'<tr><th scope="row">C4.*?</tr>', text, re.S)
+    assert row
+    assert "0.950 rate" in row.group(0)
+    assert '<svg class="span supports"' in row.group(0)
+    assert f'href="/findings/{ids["claimed"]}"' in row.group(0)
+    assert "not attempted" not in row.group(0)
+
+
+def test_a_large_case_is_drawn_over_the_whole_width() -> None:
+    from pellucid.web.argument import argument_of
+    from pellucid.web.templating import fill
+
+    legs = ", ".join(f"G{at}" for at in range(1, 9))
+    nodes = "".join(
+        f"G{at}:\n  text: Part {at} of a long argument\n  undeveloped: true\n" for at in range(1, 9)
+    )
+    case = Case.read(f"G0:\n  text: All parts hold\n  supportedBy: [{legs}]\n{nodes}")
+    argument = argument_of("wide", case, case.evaluate({}), {}.get, lambda path: path)
+    assert argument.width > 800
+    assert 'class="case-wide"' in fill("case.html", title="", here="/cases", case=argument)
 
 
 def test_a_site_under_a_path_links_only_below_it(shown: tuple[str, dict[str, str]]) -> None:

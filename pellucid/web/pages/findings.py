@@ -69,7 +69,7 @@ def row(header: Header, site: Site) -> dict[str, object]:
 def show_finding(request: Request, site: SiteHere, identity: str) -> Response:
     """One Finding: claim, number, pictures, tables, provenance."""
     finding = site.store.get(identity)
-    label = label_in_full(finding, site.href)
+    label = label_in_full(finding, site.href, model_address(finding.header, site))
     return site.html(
         request,
         "finding.html",
@@ -78,3 +78,10 @@ def show_finding(request: Request, site: SiteHere, identity: str) -> Response:
         l=label,
         pictures=any(picture.json for picture in label.pictures),
     )
+
+
+def model_address(header: Header, site: Site) -> str:
+    """Where the model of a Finding is shown; empty when the store does not know it."""
+    subject = header.provenance.subject
+    known = subject is not None and any(model.sha256 == subject.sha256 for model in site.store.models())
+    return site.href(f"/models/{subject.sha256}") if known and subject is not None else ""
