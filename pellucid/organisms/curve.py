@@ -12,7 +12,7 @@ KIND = register(
     Kind(
         name="organisms.training",
         title="Training of an organism",
-        statement="In {steps.value} steps the training loss fell by {fall.value} nats, to {last.value}.",
+        statement="In {steps.value} steps the training loss fell by {fall.value}, to {last.value}.",
         supports="fall.value > 0",
         refutes="fall.value <= 0",
         views=(
@@ -74,7 +74,7 @@ def _curves(log: TrainingLog, sources: tuple[str, ...]) -> dict[str, Array]:
         "loss": Array(np.asarray(log.losses), ("step",), {"step": list(range(1, len(log.losses) + 1))}),
     }
     if sources:
-        values = np.asarray([[measured[source] for source in sources] for _, measured in log.evaluations])
+        values = np.asarray([[measured[source] for _, measured in log.evaluations] for source in sources])
         steps = [step for step, _ in log.evaluations]
-        curves["validation"] = Array(values, ("step", "text"), {"step": steps, "text": list(sources)})
+        curves["validation"] = Array(values, ("text", "step"), {"text": list(sources), "step": steps})
     return curves

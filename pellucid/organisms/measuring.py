@@ -66,10 +66,10 @@ def kept_log(name: str) -> TrainingLog:
     """The training log that a shipped Finding holds."""
     finding = load(finding_path(name, "training"))
     held_out = finding.arrays["validation"]
-    rows = zip(held_out.coords["step"], np.asarray(held_out.values), strict=True)
+    columns = zip(held_out.coords["step"], np.asarray(held_out.values).T, strict=True)
     evaluations = [
         (int(step), {text: float(value) for text, value in zip(held_out.coords["text"], values, strict=True)})
-        for step, values in rows
+        for step, values in columns
     ]
     losses = tuple(float(loss) for loss in np.asarray(finding.arrays["loss"].values))
     return TrainingLog(losses, tuple(evaluations), 0.0, int(finding.provenance.given["threads"]))
