@@ -144,9 +144,8 @@ def settings(module: str, name: str) -> str:
 
 def finding(path: str, *measures: str) -> str:
     """The statement and measures of a shipped Finding."""
-    from pellucid.findings.numbers import format_interval
-
     from pellucid.findings import load
+    from pellucid.findings.numbers import format_interval
 
     found = load(ROOT / path)
     rows = [(name, format_interval(found.measures[name])) for name in measures or found.measures]
