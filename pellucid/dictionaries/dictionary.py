@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from pellucid.dictionaries.convention import Convention
 from pellucid.dictionaries.engine import Engine
 from pellucid.dictionaries.gradients import Gradients, StepResult
+from pellucid.dictionaries.randomness import stream
 from pellucid.dictionaries.selection import Codes
 from pellucid.findings import InputError
 
@@ -62,7 +63,7 @@ class Dictionary(nn.Module, ABC):
     ) -> None:
         super().__init__()
         width = d_in if d_out is None else d_out
-        generator = torch.Generator().manual_seed(seed)
+        generator = stream("weights", seed)
         decoder = unit_rows(torch.randn((n_features, width), generator=generator))
         tied = width == d_in
         encoder = decoder.clone() if tied else torch.randn((n_features, d_in), generator=generator)

@@ -87,8 +87,8 @@ def top_examples(
     Returns:
         A Finding ``dictionaries.examples`` with the arrays ``examples`` (largest activation of each passage,
         the passage itself as its coordinate, the maximum between brackets), ``pieces`` (the activation of
-        every token shown, the token as coordinate) and ``places`` (latent, sequence, position, first position and
-        number of tokens of each example).
+        every token shown, the token as coordinate) and ``places`` (latent, sequence, position, first position
+        and number of tokens of each example).
 
     Raises:
         InputError: DI04 another width, DI24 latents that do not exist.

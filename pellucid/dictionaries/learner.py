@@ -17,6 +17,7 @@ from pellucid.dictionaries.dictionary import Auxiliary, unit_rows
 from pellucid.dictionaries.engine import Engine, engine_for
 from pellucid.dictionaries.gradients import Gradients, StepResult
 from pellucid.dictionaries.initial import fold_scales, geometric_median, mean_norm_scale
+from pellucid.dictionaries.randomness import stream
 from pellucid.dictionaries.sources import Rows, Source, resolve
 from pellucid.dictionaries.topk import TopK
 from pellucid.findings import InputError
@@ -182,5 +183,5 @@ def begin(
 @torch.no_grad()
 def untie(dictionary: TopK, seed: int) -> None:
     """Give a transcoder's encoder directions of its own."""
-    generator = torch.Generator().manual_seed(seed + 1)
+    generator = stream("encoder", seed)
     dictionary.W_enc.copy_(unit_rows(torch.randn(dictionary.W_enc.shape, generator=generator)))

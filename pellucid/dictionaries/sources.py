@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from pellucid.dictionaries.dictionary import refuse_non_finite
+from pellucid.dictionaries.randomness import stream
 from pellucid.findings import InputError, MissingError, did_you_mean
-
-if TYPE_CHECKING:
-    from pellucid.models import ActivationShards, Model
+from pellucid.models import Model
+from pellucid.models.shards import ActivationShards
 
 Rows = Mapping[str, Tensor]
 SAMPLE = 16_384  # rows for scales and medians
@@ -69,9 +69,7 @@ class TensorSource:
         number = start
         while True:
             epoch, first = divmod(number, each)
-            order = torch.randperm(
-                self.rows, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-            )
+            order = torch.randperm(self.rows, generator=stream(f"order of epoch {epoch}", seed))
             for i in range(first, each):
                 picked = order[i * size : (i + 1) * size]
                 yield {site: self.tensors[site][picked] for site in sites}
@@ -111,8 +109,7 @@ class ShardSource:
         epoch, skip = divmod(start, self.rows // size)
         while True:
             order = self.shards.batches(list(sites), size, seed=seed * 1_000_003 + epoch)
-            for batch in islice(order, skip, self.rows // size):
-                yield batch
+            yield from islice(order, skip, self.rows // size)
             epoch, skip = epoch + 1, 0
 
     def sample(self, sites: Sequence[str]) -> Rows:
@@ -161,7 +158,7 @@ def source_of(given: Any, sites: Sequence[tuple[str, str]], conventions: Sequenc
         MissingError: DI11 for a site that the source does not have.
     """
     excluding = {(c.excluded_positions, c.excluded_tokens) for c in conventions}
-    if hasattr(given, "layout"):
+    if isinstance(given, ActivationShards):
         return shard_source(given, excluding)
     if isinstance(given, tuple):
         model, tokens, *rest = given
@@ -193,7 +190,7 @@ def shard_source(
         if tokens or not set(positions) <= set(source.skipped):
             raise InputError(
                 "DI10",
-                f"The harvest left out the positions {list(source.skipped)}, the dictionary leaves out others.",
+                f"The harvest left out positions {list(source.skipped)}, the dictionary others.",
                 "Harvest with skip=..., or give (model, tokens) as the source.",
             )
     return source

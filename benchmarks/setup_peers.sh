@@ -1,0 +1,26 @@
+#!/bin/sh
+# Environments of the peers, one each under .bench/, so that nothing of theirs enters ours.
+# Usage: benchmarks/setup_peers.sh [sae] [hooks]      without arguments: all of them
+set -eu
+cd "$(dirname "$0")/.."
+
+environment() {
+    name=$1
+    shift
+    if [ -e ".bench/$name/complete" ]; then
+        return
+    fi
+    python3 -m venv ".bench/$name"
+    # the same torch as ours first, so that no peer brings another
+    ".bench/$name/bin/pip" install --quiet -c constraints.txt torch==2.13.0
+    ".bench/$name/bin/pip" install --quiet torch==2.13.0 "$@"
+    touch ".bench/$name/complete"
+}
+
+for peer in ${*:-sae hooks}; do
+    case $peer in
+        sae) environment sae sae-lens==6.54.12 dictionary-learning==0.1.0 ;;
+        hooks) environment hooks transformer-lens ;;
+        *) echo "No peer $peer. There are: sae, hooks." >&2; exit 2 ;;
+    esac
+done
