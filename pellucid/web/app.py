@@ -65,6 +65,7 @@ def add_files(app: FastAPI) -> None:
 
     @app.get("/static/plotly.min.js", include_in_schema=False)
     def plotly_script() -> Response:
+        """The script that draws the pictures."""
         return FileResponse(plotly_file(), media_type="text/javascript")
 
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -54,6 +54,7 @@ def page_of(rows: Sequence[T], number: int, size: int, address: str, query: Mapp
     start = (number - 1) * size
 
     def link(wanted: int) -> str:
+        """The address of another page of the same list."""
         given = {name: value for name, value in query.items() if value}
         return f"{address}?{urlencode({**given, 'page': wanted})}"
 

@@ -38,18 +38,22 @@ def answer_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(MissingError)
     def missing(request: Request, error: MissingError) -> Response:
+        """What is not there: 404, with what is near."""
         return refuse(request, Refusal(404, error.code, error.problem, error.remedy))
 
     @app.exception_handler(InputError)
     def wrong(request: Request, error: InputError) -> Response:
+        """What cannot be read: 400."""
         return refuse(request, Refusal(400, error.code, error.problem, error.remedy))
 
     @app.exception_handler(RequestValidationError)
     def unreadable(request: Request, error: RequestValidationError) -> Response:
+        """A parameter that is no number, or out of its range: 400."""
         return refuse(request, Refusal(400, BAD_QUERY, describe(error), "Correct the address and try again."))
 
     @app.exception_handler(HTTPException)
     def other(request: Request, error: HTTPException) -> Response:
+        """No page at this address, or another refusal of HTTP."""
         problem = f"No page is at {request.url.path}." if error.status_code == 404 else str(error.detail)
         remedy = "Start from one of the rooms, or search the library."
         return refuse(request, Refusal(error.status_code, NO_PAGE, problem, remedy))

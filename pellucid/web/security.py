@@ -91,6 +91,7 @@ def strict(send: Send, *, bodiless: bool) -> Send:
     """``send`` with the strict headers set, and without a body where only the head was asked for."""
 
     async def guarded(message: Message) -> None:
+        """Send one part of the answer."""
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Iterable
+from contextlib import suppress
 
 from pellucid.findings import InputError
 from pellucid.web.app import create_app
@@ -28,8 +30,8 @@ def serve(
         names: further names that the ``Host`` header may say.
 
     Errors:
-        InputError WB01 when ``host`` opens the server to the network without ``names``; InputError of the
-        store when it cannot be opened.
+        InputError WB01 when ``host`` opens the server to the network without ``names``; WB05 when the
+        address cannot be listened on; InputError of the store when it cannot be opened.
 
     Example:
         >>> serve("sqlite:///pellucid.db", port=8787)  # doctest: +SKIP
@@ -38,7 +40,30 @@ def serve(
 
     known = allowed_names(host, names)
     app = create_app(store_url, base=base, hosts=known)
-    uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False)
+    with listen(host, port) as place, suppress(KeyboardInterrupt):  # Ctrl-C is how a server ends
+        config = uvicorn.Config(app, log_level="warning", server_header=False)
+        uvicorn.Server(config).run(sockets=[place])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on an address.
+
+    Errors:
+        InputError WB05: the port is taken, not allowed, or the address is not of this computer.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    place = socket.socket(family)
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        place.bind((host, port))
+    except OSError as error:
+        place.close()
+        raise InputError(
+            "WB05",
+            f"Cannot listen on {host}, port {port}: {error.strerror or error}.",
+            f"Stop what uses it, or choose another port: --port {port % 65535 + 1}.",
+        ) from error
+    return place
 
 
 def allowed_names(host: str, names: Iterable[str]) -> frozenset[str]:

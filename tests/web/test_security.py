@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -10,7 +17,7 @@ from starlette.testclient import TestClient
 
 from pellucid.findings import InputError
 from pellucid.web.security import CONTENT_POLICY, Guard, host_name
-from pellucid.web.server import allowed_names, is_everywhere
+from pellucid.web.server import allowed_names, is_everywhere, listen, serve
 
 
 def guarded(hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "::1"})) -> TestClient:
@@ -119,3 +126,49 @@ def test_listening_everywhere_without_a_name_is_an_error_with_its_remedy(host: s
 )
 def test_which_addresses_mean_every_network(host: str, everywhere: bool) -> None:
     assert is_everywhere(host) is everywhere
+
+
+def test_a_taken_port_is_one_message_that_names_another() -> None:
+    with listen("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=f"port {port}") as caught:
+            listen("127.0.0.1", port)
+    assert caught.value.code == "WB05"
+    assert f"--port {port + 1}" in caught.value.remedy
+
+
+def test_an_address_of_another_computer_cannot_be_listened_on() -> None:
+    with pytest.raises(InputError) as caught:
+        listen("192.0.2.1", 0)
+    assert caught.value.code == "WB05"
+
+
+def test_a_store_that_cannot_be_opened_stops_the_server_with_its_message(tmp_path: Path) -> None:
+    (tmp_path / "bad.db").write_bytes(b"not a database" * 100)
+    with pytest.raises(InputError) as caught:
+        serve(f"sqlite:///{tmp_path / 'bad.db'}", port=0)
+    assert caught.value.code.startswith("ST")
+    assert (tmp_path / "bad.db").read_bytes() == b"not a database" * 100
+
+
+def test_a_served_store_answers_until_it_is_interrupted(tmp_path: Path) -> None:
+    with listen("127.0.0.1", 0) as found:
+        port = found.getsockname()[1]
+    code = f"from pellucid.web import serve; serve('sqlite:///{tmp_path / 'served.db'}', port={port})"
+    running = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        assert "Papers that run" in eventually(f"http://127.0.0.1:{port}/")
+    finally:
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=30) == 0
+
+
+def eventually(address: str) -> str:
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(address, timeout=30) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"{address} never answered")
