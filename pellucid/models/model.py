@@ -44,7 +44,7 @@ class Model:
 
     def _look(self) -> None:
         self.family_table: Family = family_of(self.module)
-        paths = [name for name, _ in self.module.named_modules()]
+        paths = [name for name, part in self.module.named_modules() if runs(part)]
         self.sites = Sites(self.family_table.points, paths)
         outputs = {
             name: Point(name, "out", ()) for name in paths if name and name not in self.family_table.points
@@ -221,6 +221,11 @@ class Model:
             raise InputError(
                 "MD36", problem, f"Give at most {self.facts.context}, for instance by windows(...)."
             )
+
+
+def runs(module: nn.Module) -> bool:
+    """Whether a module computes something, rather than only hold others as a list does."""
+    return type(module).forward is not nn.Module.forward
 
 
 def hub_arguments(tokens: Tensor, positions: Tensor | None, own_attention: bool) -> dict[str, Tensor]:

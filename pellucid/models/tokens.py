@@ -111,7 +111,18 @@ def read_text(path: Path | str, tokenizer: Tokenizer) -> TextData:
 
 
 def windows(tokens: Int[Tensor, "pos"], context: int, stride: int) -> Int[Tensor, "batch context"]:
-    """Windows of ``context`` tokens, ``stride`` apart; InputError MD33 when the text is too short for one."""
+    """Windows of ``context`` tokens, ``stride`` apart; what does not fill the last one is left out.
+
+    Raises:
+        InputError: MD33, the text is too short for one, or the sizes are not positive.
+
+    Example:
+        >>> windows(torch.arange(5), 2, 2).tolist()
+        [[0, 1], [2, 3]]
+    """
+    if context < 1 or stride < 1:
+        problem = f"Windows of {context} tokens, {stride} apart."
+        raise InputError("MD33", problem, "Give at least 1 of both.")
     if tokens.numel() < context:
         raise InputError(
             "MD33",

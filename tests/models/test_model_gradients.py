@@ -30,7 +30,7 @@ IN_FLOAT32 = {"llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text"}  # 
 
 
 def accuracy(model):
-    """Step of a central difference, and its relative error: truncation is its square, rounding eps / step."""
+    """Step of a central difference, as a share of the site's size, and its error: its square + eps / step."""
     return (2e-3, 2e-3) if model.family in IN_FLOAT32 else (1e-5, 1e-6)
 
 
@@ -52,7 +52,8 @@ def test_gradients_at_all_sites_equal_finite_differences(exact, tokens):
     gradients = torch.autograd.grad(answer(run), [run[site] for site in sites])
     random = torch.Generator().manual_seed(0)
     for site, gradient in zip(sites, gradients, strict=True):
-        direction = torch.randn(gradient.shape, generator=random, dtype=torch.float64)
+        size = run[site].detach()[run[site].isfinite()].square().mean().sqrt()
+        direction = size * torch.randn(gradient.shape, generator=random, dtype=torch.float64)
         with torch.no_grad():
             ends = [
                 answer(exact.run(tokens, write={site: lambda x, s=sign: x + s * step * direction}))
