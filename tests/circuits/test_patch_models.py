@@ -63,7 +63,7 @@ def test_every_cell_is_the_run_with_that_one_change(model, prompts):
         patched = model.run(corrupt, write={site: change}).output[:, -1]
         moved = ((patched[:, 3] - patched[:, 5]) - (base[:, 3] - base[:, 5])).mean()
         at = list(values.coords["site"]).index(site)
-        assert values.values[0, 0, at, pos] == pytest.approx(float(moved), abs=1e-5)
+        assert values.values[0, 0, at, pos] == pytest.approx(float(moved.detach()), abs=1e-5)
 
 
 def test_in_the_last_block_only_the_position_read_matters(model, prompts):
