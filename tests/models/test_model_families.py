@@ -65,7 +65,7 @@ def test_a_block_adds_attention_and_mlp_to_the_stream(model, tokens):
     run = run_all(model, tokens)
     for layer in range(3):
         at = f"blocks.{layer}"
-        mlp = run[f"{at}.mlp_out"] if f"{at}.mlp_out" in run else 0
+        mlp = run.sites.get(f"{at}.mlp_out", 0)
         total = run[f"{at}.resid_pre"] + run[f"{at}.attn_out"] + mlp
         assert torch.allclose(total, run[f"{at}.resid_post"], atol=ATOL)
         if layer:
@@ -174,18 +174,11 @@ def test_without_attention_and_mlp_the_embedding_goes_to_the_unembedding(model, 
     outs = [
         f"{at}.{part}" for at in layers for part in ("attn_out", "mlp_out") if f"{at}.{part}" in model.sites
     ]
+    read = [site for site in ("embed", "pos_embed", "ln_final") if site in model.sites]
+    norm = model.submodule(model.family_points["ln_final"].module)
     with torch.no_grad():
-        run = model.run(
-            tokens,
-            read=["embed", "pos_embed", "ln_final"] if "pos_embed" in model.sites else ["embed", "ln_final"],
-            write=dict.fromkeys(outs, 0.0),
-        )
-        stream = run["embed"] + (run["pos_embed"] if "pos_embed" in run else 0)
-        norm = model.submodule(
-            model.family_table.norms[0]
-            if model.family in {"gpt2", "gpt_neox", "pellucid-transformer"}
-            else "model.norm"
-        )
+        run = model.run(tokens, read=read, write=dict.fromkeys(outs, 0.0))
+        stream = run["embed"] + run.sites.get("pos_embed", 0)
         assert torch.allclose(norm(stream), run["ln_final"], atol=ATOL)
 
 

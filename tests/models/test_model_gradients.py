@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from model_families import EVERY
+from model_families import EVERY, random_weights
 
 from pellucid.findings import MissingError
-from pellucid.models import open_model
+from pellucid.models import Transformer, TransformerConfig, open_model
 
 PER_BLOCK = (
     "resid_pre",
@@ -56,7 +56,7 @@ def test_gradients_at_all_sites_equal_finite_differences(exact, tokens):
         direction = size * torch.randn(gradient.shape, generator=random, dtype=torch.float64)
         with torch.no_grad():
             ends = [
-                answer(exact.run(tokens, write={site: lambda x, s=sign: x + s * step * direction}))
+                answer(exact.run(tokens, write={site: lambda x, s=sign, d=direction: x + s * step * d}))
                 for sign in (1, -1)
             ]
         difference = (ends[0] - ends[1]) / (2 * step)
@@ -96,30 +96,19 @@ def test_frozen_terms_keep_every_value(name, terms, models, tokens):
         assert torch.allclose(run[site], plain[site], atol=1e-6, rtol=1e-6), site
 
 
-def test_with_everything_frozen_the_stream_is_linear(exact, tokens):
-    """Scores, scales and gates held, the answer is linear in the stream: gradient times the direction is the
-    whole change of the linearised model, and the gradient does not see the frozen terms."""
-    if exact.family_table.gated or "gemma" in exact.family:
-        pytest.skip("covered by the test of gates below; soft-capped logits are not linear")
-    site = "blocks.1.resid_pre"
-    run = exact.run(tokens, read=[site, "ln_final"], frozen=FROZEN)
-    (gradient,) = torch.autograd.grad(run["ln_final"][0, -1, 3], run[site])
-    clean = run[site].detach()
-    # The linearised map is x -> J x + c: at the point itself J x + c is the value; c comes from biases only,
-    # so doubling the stream with all terms held moves the answer by J x.
-    with torch.no_grad():
-        scales = frozen_forward(exact, tokens, clean, 2 * clean)
-    assert torch.isclose(scales - run["ln_final"][0, -1, 3], (gradient * clean).sum(), rtol=1e-9)
-
-
-def frozen_forward(model, tokens, clean, moved):
-    """The linearised model at another stream: by integrating its constant gradient, block by block."""
-    run = model.run(tokens, read="ln_final", write={"blocks.1.resid_pre": clean}, frozen=FROZEN)
-    point = clean.clone().requires_grad_()
-    with torch.enable_grad():
-        held = model.run(tokens, read="ln_final", write={"blocks.1.resid_pre": point}, frozen=FROZEN)
-        (gradient,) = torch.autograd.grad(held["ln_final"][0, -1, 3], point)
-    return run["ln_final"][0, -1, 3] + (gradient * (moved - clean)).sum()
+@pytest.mark.parametrize("mlp", ["swiglu", "bilinear", "relu", "gelu"])
+@pytest.mark.parametrize("norm", ["rms", "none"])
+def test_with_everything_frozen_and_no_biases_the_output_is_linear_in_the_embedding(norm, mlp, tokens):
+    """Then every site is its gradient times the embedding: f(x) = J x."""
+    shape = {"d_vocab": 97, "context": 64, "n_layers": 2, "d_model": 16, "n_heads": 2, "d_mlp": 24}
+    config = TransformerConfig(**shape, norm=norm, mlp=mlp, positions="rotary", biases=False)
+    model = open_model(random_weights(Transformer(config)), dtype=torch.float64)
+    bent = not (norm == "none" and mlp == "relu")  # relu alone is its gate times its input anyway
+    for frozen, linear in ((FROZEN, True), (("pattern",), not bent)):
+        run = model.run(tokens, read=["embed", "ln_final"], frozen=frozen)
+        value = run["ln_final"][1, -1, 3]
+        (gradient,) = torch.autograd.grad(value, run["embed"])
+        assert torch.isclose((gradient * run["embed"]).sum(), value, rtol=1e-9) == linear
 
 
 @pytest.mark.parametrize("name", EVERY)
