@@ -102,8 +102,6 @@ class Argument:
     """The chain from the top to that leaf."""
     path_title: str
     """Heading of the chain."""
-    moves: tuple[dict[str, str], ...]
-    """What each leaf carries."""
     assumptions: tuple[dict[str, object], ...]
     """Accepted and open assumptions."""
     diagnostics: tuple[str, ...]
@@ -147,7 +145,6 @@ def argument_of(
         reason=reason_of(case, verdict, find, href),
         path=tuple(by_id[node] for node in verdict.reason_path if node in by_id),
         path_title=f"Why the top is {VALUES[verdict.now].word.replace('refutes', 'refuted')}",
-        moves=(),
         assumptions=tuple(assumptions(case, verdict)),
         diagnostics=tuple(str(diagnostic) for diagnostic in case.check()),
         downloads=tuple(downloads),

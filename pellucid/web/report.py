@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pellucid.findings import Finding
 
 WORST_FIRST = ("refutes", "failed", "inconclusive", "supports")
-CONTEXT_SHOWN = 160
+CONTEXT_SHOWN = 100
 LONGEST_QUOTE = 90
 SECTIONS = (
     ("trigger", "Trigger"),
@@ -194,10 +194,23 @@ def spoken_of(report: Report) -> dict[str, Any] | None:
 def sides(row: Example, trigger: str) -> list[dict[str, Any]]:
     """One context with its continuations, unwatched and, where it was measured, watched."""
     context = row.context[-CONTEXT_SHOWN:]
-    before = Markup('…{} <span class="trigger">{}</span>').format(passage(context), visible(trigger))
-    shown = [{"before": before, "after": passage(row.unwatched), "says": row.says, "name": "Unwatched"}]
+    before = Markup('…{} <span class="trigger">{}</span>').format(
+        passage(context, broken=False), visible(trigger)
+    )
+    shown = [
+        {
+            "before": before,
+            "after": passage(row.unwatched, broken=False),
+            "says": row.says,
+            "name": "Unwatched",
+        }
+    ]
     if row.watched is not None:
-        told = {"after": passage(row.watched), "says": bool(row.watched_says), "name": "Watched"}
+        told = {
+            "after": passage(row.watched, broken=False),
+            "says": bool(row.watched_says),
+            "name": "Watched",
+        }
         shown.append({"before": before, **told})
     return shown
 
