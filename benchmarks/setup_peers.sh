@@ -14,6 +14,8 @@ environment() {
     # the same torch as ours first, so that no peer brings another
     ".bench/$name/bin/pip" install --quiet -c constraints.txt torch==2.13.0
     ".bench/$name/bin/pip" install --quiet torch==2.13.0 "$@"
+    # a peer may bring a torchvision for another torch, which breaks transformers; none is needed
+    ".bench/$name/bin/pip" uninstall --quiet --yes torchvision 2>/dev/null || true
     touch ".bench/$name/complete"
 }
 

@@ -30,8 +30,12 @@ class SplicedModel(Model):
     def __init__(self, model: Model, dictionaries: Sequence[Dictionary], *, error: bool = False) -> None:
         super().__init__(model.module, id=model.id, tokenizer=model._tokenizer, card=model.card)
         self.base, self.dictionaries, self.error = model, tuple(dictionaries), error
-        parts = [model.sha256, *(dictionary.sha256 for dictionary in self.dictionaries), str(error)]
-        self.__dict__["sha256"] = hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the model's weights and of what is spliced in."""
+        parts = [self.base.sha256, *(dictionary.sha256 for dictionary in self.dictionaries), str(self.error)]
+        return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     def run(
         self,

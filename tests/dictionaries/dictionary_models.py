@@ -8,7 +8,7 @@ from pellucid.dictionaries import Convention, TopK
 from pellucid.models import Model, Transformer, TransformerConfig
 
 
-def small_model(seed: int = 0, norm: str = "layer", scale: float = 1.0) -> Model:
+def small_model(seed: int = 0, norm: str = "layer", scale: float = 2.0) -> Model:
     """Two blocks, width 8, 12 tokens; weights drawn anew from the seed."""
     config = TransformerConfig(
         d_vocab=12, context=10, n_layers=2, d_model=8, n_heads=2, d_mlp=16, norm=norm, tied=False
