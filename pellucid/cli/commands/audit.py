@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -51,7 +52,8 @@ def audit(
     Python: pellucid.audit.audit
     """
     config = configure(profile, marker, reviewer, accept, against, seed)
-    report = run_audit(model, against, config, text, store, workers)
+    command = again(model, against, config, text)
+    report = run_audit(model, against, config, text, store, workers, command)
     page = write_report(report, out)
     if as_json:
         print_json({**report.to_dict(), "report": str(page), "store": store})
@@ -86,7 +88,13 @@ def split_names(names: str | None) -> tuple[str, ...]:
 
 
 def run_audit(
-    model: str, against: str | None, config: AuditConfig, text: Path | None, store: str, workers: int
+    model: str,
+    against: str | None,
+    config: AuditConfig,
+    text: Path | None,
+    store: str,
+    workers: int,
+    command: str,
 ) -> Report:
     """Open what was named and run the audit, with progress bars and a store to resume from."""
     from pellucid import audit as room
@@ -101,8 +109,24 @@ def run_audit(
         reference = open_model(against) if against else None
         keep_shipped(findings)
         return room.audit(
-            suspect, config, against=reference, text=source, store=findings, executor=pool, progress=bars
+            suspect,
+            config,
+            against=reference,
+            text=source,
+            store=findings,
+            executor=pool,
+            progress=bars,
+            command=command,
         )
+
+
+def again(model: str, against: str | None, config: AuditConfig, text: Path | None) -> str:
+    """The command line that measures the same again."""
+    options = [("--against", against), ("--text", text), ("--marker", config.marker)]
+    given = [f"{name} {shlex.quote(str(value))}" for name, value in options if value is not None]
+    own = [f"--profile {config.profile}"] if config.profile != "quick" else []
+    seed = [f"--seed {config.seed}"] if config.seed else []
+    return " ".join(["pellucid audit", shlex.quote(model), *given, *own, *seed])
 
 
 def keep_shipped(store: Store) -> None:
