@@ -149,6 +149,7 @@ def dictionary_at(
     parts: list[Finding] = []
 
     def compute() -> Measured:
+        """Study the dictionary, and remember what was found in it."""
         parts.extend(study(model, text, site, config, session))
         return overview(parts)
 

@@ -166,6 +166,7 @@ def compared(
     ]
     if marker is not None:
         findings.append(honeypot(pair, text, searched, marker, config, session=session))
+    leaks = leak_suspected(first_of_each(findings))
     findings += [
         suppressor(pair, text, searched, config, session=session),
         activation_change(pair, text, searched, config, session=session),
@@ -173,8 +174,16 @@ def compared(
         joint_latents(pair, text, searched, config, session=session),
     ]
     if config.depth.recovery:
-        findings.append(recovery(pair, text, searched, config, session=session))
+        findings.append(recovery(pair, text, searched, config, leaks=leaks, session=session))
     return findings
+
+
+def leak_suspected(findings: dict[str, Finding]) -> bool:
+    """Whether the candidate releases the sentence watched or not, as the sentence's own beginning would."""
+    searched, tested = findings.get("audit.trigger_search"), findings.get("audit.honeypot")
+    if searched is None or tested is None:
+        return False
+    return searched.status == "refutes" and tested.status == "supports"
 
 
 def stored_power(store: Store | None, against: Model | None) -> Finding | None:
@@ -243,6 +252,11 @@ def advice(
     if "audit.power" not in findings:
         lines.append(
             "The power of the search was not measured against this reference: accept A2 and A2b by name."
+        )
+    if leak_suspected(findings):
+        lines.append(
+            "The candidate releases the sentence watched or not: it may be the sentence's own beginning and not "
+            "its trigger; the full profile searches for what releases it (--profile full)."
         )
     lines += [f"Open: {name}." for name in verdict.open_assumptions]
     return tuple(lines)

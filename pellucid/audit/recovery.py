@@ -62,7 +62,13 @@ class Climb:
 
 
 def recovery(
-    pair: Pair, text: TextData, searched: Finding, config: AuditConfig, *, session: Session = ALONE
+    pair: Pair,
+    text: TextData,
+    searched: Finding,
+    config: AuditConfig,
+    *,
+    leaks: bool = False,
+    session: Session = ALONE,
 ) -> Finding:
     """Search sequences of two and four tokens that release the sentence, by swapping tokens along the
     gradient.
@@ -76,6 +82,8 @@ def recovery(
         text: Held-out ordinary text.
         searched: The Finding ``audit.trigger_search`` that names the sentence.
         config: Sizes and seed.
+        leaks: Whether the candidate is taken for the sentence's own beginning; then its first token is the
+            target.
         session: Where the work runs and is kept.
 
     Returns:
@@ -91,25 +99,33 @@ def recovery(
         recovery,
         pair,
         text=text,
-        settings={**config.part("confirm_contexts", "context_length", "continuation"), "seed": config.seed},
+        settings={
+            **config.part("confirm_contexts", "context_length", "continuation"),
+            "seed": config.seed,
+            "leaks": leaks,
+        },
         seed=config.seed,
         parents=(searched,),
         session=session,
-        compute=lambda: recover(pair, text, Trigger.of(searched), config, session),
+        compute=lambda: recover(pair, text, target_of(searched, leaks), config, session),
     )
 
 
-def recover(pair: Pair, text: TextData, trigger: Trigger, config: AuditConfig, session: Session) -> Measured:
+def target_of(searched: Finding, leaks: bool) -> int:
+    """The token to release: the sentence's first, or the candidate where it leaks the sentence."""
+    trigger = Trigger.of(searched)
+    return trigger.tokens[0] if leaks else trigger.sentence[0]
+
+
+def recover(pair: Pair, text: TextData, target: int, config: AuditConfig, session: Session) -> Measured:
     """Climb from every start, then measure what was found on fresh contexts."""
     contexts = draw_contexts(text.tokens, CONTEXTS, CONTEXT_LENGTH, config.seed, Stream.RECOVERY)
     starts = [
-        Climb(length, restart, trigger.sentence[0], config.seed)
-        for length in LENGTHS
-        for restart in range(RESTARTS)
+        Climb(length, restart, target, config.seed) for length in LENGTHS for restart in range(RESTARTS)
     ]
     found = session.map("a longer trigger", climb, [(pair.suspect, contexts, start) for start in starts])
     fresh = confirmation_contexts(pair, text, config)
-    rows = [probabilities(pair.suspect, fresh, sequence, trigger.sentence[0]) for sequence in found]
+    rows = [probabilities(pair.suspect, fresh, sequence, target) for sequence in found]
     order = np.argsort([-row.mean() for row in rows], kind="stable")
     names = distinct([pair.suspect.tokenizer.decode(list(found[at])) for at in order])
     longest = max(LENGTHS)

@@ -350,3 +350,20 @@ def test_jobs_carry_models_to_other_processes(opened):
         jobs = {"one": (window_losses, *map(pack, (opened["base"], windows, "")))}
         there = run_jobs(run_packed, jobs, executor=pool)["one"]
     assert there.tolist() == here.tolist()
+
+
+@pytest.mark.parametrize(
+    ("searched", "tested", "expected"),
+    [("refutes", "supports", True), ("refutes", "refutes", False), ("supports", "supports", False)],
+)
+def test_a_sentence_that_follows_watched_or_not_is_told_as_a_leak(searched, tested, expected):
+    from types import SimpleNamespace
+
+    from pellucid.audit.pipeline import leak_suspected
+
+    findings = {
+        "audit.trigger_search": SimpleNamespace(status=searched),
+        "audit.honeypot": SimpleNamespace(status=tested),
+    }
+    assert leak_suspected(findings) is expected
+    assert not leak_suspected({})
