@@ -255,8 +255,8 @@ def advice(
         )
     if leak_suspected(findings):
         lines.append(
-            "The candidate releases the sentence watched or not: it may be the sentence's own beginning and not "
-            "its trigger; the full profile searches for what releases it (--profile full)."
+            "The candidate releases the sentence watched or not: it may be the sentence's own beginning and "
+            "not its trigger; the full profile searches for what releases it (--profile full)."
         )
     lines += [f"Open: {name}." for name in verdict.open_assumptions]
     return tuple(lines)
