@@ -15,6 +15,7 @@ from torch import nn
 from pellucid.findings import InputError, MissingError
 from pellucid.models.attention import adopt
 from pellucid.models.families import table
+from pellucid.models.memory import keep_freed_memory
 from pellucid.models.model import Model
 from pellucid.models.tokens import FileTokenizer
 
@@ -54,6 +55,7 @@ def open_model(
         >>> open_model(nn.Sequential(nn.Linear(2, 3), nn.ReLU())).sites
         Sites(0, 1)
     """
+    keep_freed_memory()
     if isinstance(ref, nn.Module):
         return checked(Model(placed(adopted(ref), device, dtype), id=type(ref).__name__))
     if not isinstance(ref, str | Path):
