@@ -48,7 +48,7 @@ class Learner:
         for weight, gradient in zip(weights, self.gradients.buffers(), strict=True):
             weight.grad = gradient
         self.optimiser = torch.optim.Adam(self.parameters(), betas=(0.9, 0.999), eps=1e-8, fused=True)
-        self.silent = torch.zeros(config.n_features, dtype=torch.int64)
+        self.silent = torch.zeros(config.n_features, dtype=torch.int64, device=x.device)
         self.log: list[dict[str, float]] = []
         self.done = 0
         self.seconds = 0.0
@@ -177,7 +177,7 @@ def begin(
         untie(dictionary, config.seed)
     with torch.no_grad():
         dictionary.b_dec.copy_(geometric_median(y))
-    return dictionary.to(x.dtype)
+    return dictionary.to(x)
 
 
 @torch.no_grad()

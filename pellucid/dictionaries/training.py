@@ -36,10 +36,11 @@ def train(
 
     Raises:
         InputError: DI05 NaN activations, DI08 and DI12 too few rows, DI13 the training diverged, DI14 a
-            checkpoint of another learner.
+            checkpoint of another training.
         MissingError: DI11 for a site that the source does not have.
 
     Example:
+        >>> import torch
         >>> sae = train(torch.randn(256, 8), TrainConfig(n_features=16, k=2, steps=4, batch=64))
         >>> sae.n_features, sae.k
         (16, 2)

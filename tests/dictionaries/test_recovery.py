@@ -10,7 +10,7 @@ from pellucid.dictionaries.learner import Learner
 from pellucid.dictionaries.sources import TensorSource
 from pellucid.organisms.superposition import ToyConfig, toy_rows, train_toy, world
 
-CONFIG = TrainConfig(n_features=256, k=8, steps=1500, batch=512, lr=3e-3)
+CONFIG = TrainConfig(n_features=256, k=8, steps=1000, batch=512, lr=3e-3)
 
 
 def best(truth: torch.Tensor, dictionary: TopK) -> torch.Tensor:
@@ -95,8 +95,9 @@ def learner_stream(activations: torch.Tensor, config: TrainConfig):
 
 def test_dead_latents_are_revived():
     activations, _ = zipf_world(96, 96, 4.0).sample(20_000, seed=1)
-    assert still_dead(activations, 0.0) > 40
-    assert still_dead(activations, 1.0) < 10
+    without, revived = still_dead(activations, 0.0), still_dead(activations, 1 / 32)
+    assert without > 24  # half of those that began faint
+    assert revived < without / 2
 
 
 def test_structureless_data_stays_unexplained():
