@@ -13,7 +13,6 @@ from pellucid.dictionaries import evaluation as evaluating
 from pellucid.findings import InputError
 
 SITE = "blocks.0.resid_post"
-KIND = "dictionaries.evaluation"
 
 
 def silent(width: int, bias: torch.Tensor | None = None) -> TopK:
@@ -34,7 +33,7 @@ def losses(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.cross_entropy(flat, tokens[:, 1:].flatten(), reduction="none")
 
 
-@pytest.mark.law(KIND)
+@pytest.mark.law("dictionaries.evaluation")
 def test_the_identity_loses_nothing(model, tokens):
     finding = evaluate(model, identity(8, SITE), tokens)
     found = values(finding)
@@ -47,7 +46,7 @@ def test_the_identity_loses_nothing(model, tokens):
     assert finding.status == "supports"
 
 
-@pytest.mark.law(KIND)
+@pytest.mark.law("dictionaries.evaluation")
 def test_silence_is_zero_ablation(model, tokens):
     found = values(evaluate(model, silent(8), tokens))
     assert found["ce_recovered"] == pytest.approx(0, abs=1e-9)
@@ -55,7 +54,7 @@ def test_silence_is_zero_ablation(model, tokens):
     assert (found["l0"], found["alive"], found["dead"], found["l2_ratio"]) == (0, 0, 12, 0)
 
 
-@pytest.mark.law(KIND)
+@pytest.mark.law("dictionaries.evaluation")
 def test_the_mean_explains_no_variance_and_recovers_no_loss(model, tokens):
     mean = model.run(tokens, read=SITE)[SITE].detach().double().mean((0, 1))
     finding = evaluate(model, silent(8, mean.float()), tokens)
@@ -65,7 +64,7 @@ def test_the_mean_explains_no_variance_and_recovers_no_loss(model, tokens):
     assert finding.status != "supports"
 
 
-@pytest.mark.truth(KIND)
+@pytest.mark.truth("dictionaries.evaluation")
 def test_every_number_by_hand(model, tokens):
     dictionary = TopK(8, 16, 2, site_in=SITE)
     found = values(evaluate(model, dictionary, tokens))

@@ -10,8 +10,6 @@ from pellucid.dictionaries import Convention, TopK, top_examples
 from pellucid.dictionaries import evaluation as evaluating
 from pellucid.findings import InputError
 
-KIND = "dictionaries.examples"
-
 
 class Letters:
     """A tokenizer of twelve letters."""
@@ -49,7 +47,7 @@ def few() -> torch.Tensor:
     return torch.randint(0, 8, (30, 9), generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.truth(KIND)
+@pytest.mark.truth("dictionaries.examples")
 def test_examples_are_where_the_token_is(few):
     model, dictionary = planted()
     finding = top_examples(model, dictionary, few, [2, 5, 9], n=4)
@@ -64,7 +62,7 @@ def test_examples_are_where_the_token_is(few):
     assert finding.measures["largest"].value == pytest.approx(6, abs=1e-4)
 
 
-@pytest.mark.law(KIND)
+@pytest.mark.law("dictionaries.examples")
 def test_shown_activations_are_the_codes(few):
     model = small_model()
     dictionary = TopK(8, 12, 3, site_in="blocks.0.resid_post")

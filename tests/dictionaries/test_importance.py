@@ -13,7 +13,6 @@ from pellucid.dictionaries.importance import token_losses
 from pellucid.findings import InputError
 
 SITE = "blocks.0.resid_post"
-KIND = "dictionaries.importance"
 
 
 def mean_loss(model, tokens, write=None) -> float:
@@ -29,7 +28,7 @@ def codes_of(model, dictionary, tokens) -> torch.Tensor:
     return dictionary.encode(model.run(tokens, read=SITE)[SITE]).detach()
 
 
-@pytest.mark.law(KIND)
+@pytest.mark.law("dictionaries.importance")
 def test_attribution_is_the_derivative_of_ablation():
     """-z dL/dz by central differences in float64, latent by latent."""
     model = small_model()
@@ -46,7 +45,7 @@ def test_attribution_is_the_derivative_of_ablation():
         assert attribution[latent] == pytest.approx((more - less) / (2 * step), rel=1e-4, abs=1e-6)
 
 
-@pytest.mark.law(KIND)
+@pytest.mark.law("dictionaries.importance")
 def test_ablation_is_the_rise_of_the_loss(model, tokens):
     dictionary = TopK(8, 16, 2, site_in=SITE)
     array = important_latents(model, dictionary, tokens, 6).arrays["ablation"]
@@ -59,7 +58,7 @@ def test_ablation_is_the_rise_of_the_loss(model, tokens):
     assert (np.diff(array.values[:, 0]) <= 0).all()
 
 
-@pytest.mark.truth(KIND)
+@pytest.mark.truth("dictionaries.importance")
 def test_the_only_latent_that_is_read_is_named(tokens):
     """A model that reads one coordinate of the stream: only the two latents of that coordinate matter."""
     model = small_model(norm="none")

@@ -10,10 +10,8 @@ from pellucid.dictionaries import TopK, logit_effects
 from pellucid.dictionaries.logits import lens
 from pellucid.findings import InputError
 
-KIND = "dictionaries.logit_effects"
 
-
-@pytest.mark.law(KIND)
+@pytest.mark.law("dictionaries.logit_effects")
 def test_without_a_norm_the_effect_is_the_product_with_the_unembedding():
     model, dictionary = small_model(norm="none"), TopK(8, 20, 3, site_in="blocks.0.resid_post")
     exact = dictionary.W_dec.double() @ model.module.unembed.weight.double().T
@@ -21,7 +19,7 @@ def test_without_a_norm_the_effect_is_the_product_with_the_unembedding():
     torch.testing.assert_close(lens(model, dictionary.W_dec), exact, rtol=0, atol=1e-5)
 
 
-@pytest.mark.law(KIND)
+@pytest.mark.law("dictionaries.logit_effects")
 def test_the_length_of_a_direction_does_not_matter_behind_a_norm():
     model, dictionary = small_model(norm="rms"), TopK(8, 20, 3, site_in="blocks.0.resid_post")
     effects = lens(model, dictionary.W_dec)
@@ -29,7 +27,7 @@ def test_the_length_of_a_direction_does_not_matter_behind_a_norm():
     torch.testing.assert_close(effects.mean(1), torch.zeros(20, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
-@pytest.mark.truth(KIND)
+@pytest.mark.truth("dictionaries.logit_effects")
 def test_a_tokens_own_direction_promotes_it():
     model = small_model(norm="rms")
     dictionary = TopK(8, 24, 3, site_in="blocks.1.mlp_out")
