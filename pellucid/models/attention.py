@@ -24,7 +24,7 @@ ACTIVE: ContextVar[AttentionFunction | None] = ContextVar("pellucid_attention", 
 def explicit(visit: Visit) -> AttentionFunction:
     """Attention step by step, showing scores and pattern to ``visit``, which may change them."""
 
-    def attend(
+    def _attend(
         module: nn.Module,
         query: Tensor,
         key: Tensor,
@@ -40,7 +40,7 @@ def explicit(visit: Visit) -> AttentionFunction:
         pattern = visit(module, "pattern", normalised(scores, extra.get("s_aux")))
         return (pattern.to(value.dtype) @ value).transpose(1, 2), pattern
 
-    return attend
+    return _attend
 
 
 def repeated(x: Tensor, heads: int) -> Tensor:
@@ -79,7 +79,7 @@ def branching(prefix: int) -> AttentionFunction:
     ``z = a[:P] V_prefix + a[P] v``: no copy of the prefix for each branch, no mask between branches.
     """
 
-    def attend(
+    def _attend(
         module: nn.Module,
         query: Tensor,
         key: Tensor,
@@ -103,14 +103,14 @@ def branching(prefix: int) -> AttentionFunction:
         later = share[..., :-1] @ value[:, :, start:prefix] + share[..., -1:] * value[:, :, prefix:]
         return torch.cat([first, later], dim=2).transpose(1, 2), None
 
-    return attend
+    return _attend
 
 
 def remembering() -> AttentionFunction:
     """Causal attention that keeps each module's keys and values for the calls that follow."""
     kept: dict[nn.Module, tuple[Tensor, Tensor]] = {}
 
-    def attend(
+    def _attend(
         module: nn.Module,
         query: Tensor,
         key: Tensor,
@@ -124,7 +124,7 @@ def remembering() -> AttentionFunction:
         kept[module] = key, value
         return UNTOUCHED(module, query, key, value, None, scaling, **extra)
 
-    return attend
+    return _attend
 
 
 def capped(scores: Tensor, cap: float | None) -> Tensor:

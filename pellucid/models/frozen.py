@@ -41,13 +41,13 @@ def freeze(model: Model, terms: Sequence[str], state: object, current: ContextVa
 def held(linear: Linear, state: object, current: ContextVar[Any]) -> Callable[..., Tensor | None]:
     """A hook that keeps an output's value and gives it the gradient of its linearisation, in one run only."""
 
-    def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
+    def _hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
         if current.get() is not state:
             return None
         straight = linear(module, args[0], output)
         return output.detach() + (straight - straight.detach())
 
-    return hook
+    return _hook
 
 
 def linear_norm(module: nn.Module, x: Tensor, output: Tensor) -> Tensor:

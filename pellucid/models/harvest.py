@@ -185,16 +185,16 @@ def on_disk(
     written: list[Shard] = [*found]
     refuse_to_fill(folder, layout, sum(shard.rows for shard in written))
 
-    def keep(number: int, values: dict[str, Tensor]) -> Shard:
+    def _keep(number: int, values: dict[str, Tensor]) -> Shard:
         path = folder / f"shard-{number:05d}.safetensors"
         write(path, save(values))
         return FileShard(path, len(next(iter(values.values()))), file_digest(path))
 
-    def report(kept: list[Shard], statistics: dict[str, Moments]) -> None:
+    def _report(kept: list[Shard], statistics: dict[str, Moments]) -> None:
         files = [shard for shard in kept if isinstance(shard, FileShard)]
         write(folder / INDEX, index_text(layout, files, statistics).encode())
 
-    kept, statistics = fill(model, tokens, layout, batch, written, statistics, keep, task, report)
+    kept, statistics = fill(model, tokens, layout, batch, written, statistics, _keep, task, _report)
     return ActivationShards(layout, kept, statistics, folder)
 
 

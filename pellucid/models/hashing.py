@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -31,15 +29,3 @@ def weights_version(module: nn.Module) -> tuple[tuple[int, int, int], ...]:
     return tuple(
         (id(tensor), tensor.data_ptr(), -1 if tensor.is_inference() else tensor._version) for tensor in state
     )
-
-
-def file_sha256(path: Path) -> str:
-    """Digest of a file, remembered as long as its size, time and inode stay the same."""
-    stat = path.stat()
-    return _file_sha256(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
-
-
-@lru_cache(maxsize=256)
-def _file_sha256(path: Path, size: int, mtime: int, inode: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -49,40 +49,40 @@ def stream(module: str, side: Literal["in", "out"], width: int, *, shared: bool 
 def heads(module: str, side: Literal["in", "out"], count: int, width: int) -> Point:
     """A tensor whose last axis is heads by d_head."""
 
-    def take(tensor: Tensor) -> Tensor:
+    def _take(tensor: Tensor) -> Tensor:
         return tensor.view(*tensor.shape[:-1], count, width)
 
-    def put(tensor: Tensor, value: Tensor) -> Tensor:
+    def _put(tensor: Tensor, value: Tensor) -> Tensor:
         return value.flatten(-2)
 
-    return Point(module, side, ("batch", "pos", count, width), take, put)
+    return Point(module, side, ("batch", "pos", count, width), _take, _put)
 
 
 def columns(module: str, side: Literal["in", "out"], start: int, count: int, width: int) -> Point:
     """Heads that are a run of columns of a fused projection (GPT-2's c_attn)."""
     stop = start + count * width
 
-    def take(tensor: Tensor) -> Tensor:
+    def _take(tensor: Tensor) -> Tensor:
         part = tensor[..., start:stop]
         return part.view(*part.shape[:-1], count, width)
 
-    def put(tensor: Tensor, value: Tensor) -> Tensor:
+    def _put(tensor: Tensor, value: Tensor) -> Tensor:
         made = tensor.clone()
         made[..., start:stop] = value.flatten(-2)
         return made
 
-    return Point(module, side, ("batch", "pos", count, width), take, put)
+    return Point(module, side, ("batch", "pos", count, width), _take, _put)
 
 
 def interleaved(module: str, part: int, count: int, width: int) -> Point:
     """Heads of a projection fused per head as q, k, v (GPT-NeoX)."""
 
-    def take(tensor: Tensor) -> Tensor:
+    def _take(tensor: Tensor) -> Tensor:
         return tensor.view(*tensor.shape[:-1], count, 3, width)[..., part, :]
 
-    def put(tensor: Tensor, value: Tensor) -> Tensor:
+    def _put(tensor: Tensor, value: Tensor) -> Tensor:
         made = tensor.view(*tensor.shape[:-1], count, 3, width).clone()
         made[..., part, :] = value
         return made.flatten(-3)
 
-    return Point(module, "out", ("batch", "pos", count, width), take, put)
+    return Point(module, "out", ("batch", "pos", count, width), _take, _put)

@@ -166,13 +166,13 @@ def grouped(model: Model, wanted: set[str]) -> tuple[Groups, dict[tuple[int, str
 def register(module: nn.Module, side: str, names: list[str], state: Pass) -> Any:
     """One hook on one side of one module; it acts only for the run of its own context."""
 
-    def before(_: nn.Module, args: tuple[Any, ...]) -> Any:
+    def _before(_: nn.Module, args: tuple[Any, ...]) -> Any:
         if CURRENT.get() is not state:
             return None
         tensor = visit_all(state, names, args[0])
         return None if tensor is args[0] else (tensor, *args[1:])
 
-    def after(_: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+    def _after(_: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         if CURRENT.get() is not state:
             return None
         given = tensor_of(output)
@@ -180,8 +180,8 @@ def register(module: nn.Module, side: str, names: list[str], state: Pass) -> Any
         return None if tensor is given else with_tensor(output, tensor)
 
     if side == "in":
-        return module.register_forward_pre_hook(before)
-    return module.register_forward_hook(after)
+        return module.register_forward_pre_hook(_before)
+    return module.register_forward_hook(_after)
 
 
 def visit_all(state: Pass, names: list[str], tensor: Tensor) -> Tensor:
@@ -231,11 +231,11 @@ def attention_function(
             "Leave out attention=, or the sites attn.scores and attn.pattern.",
         )
 
-    def visit(module: nn.Module, side: str, tensor: Tensor) -> Tensor:
+    def _visit(module: nn.Module, side: str, tensor: Tensor) -> Tensor:
         tensor = state.attend(module, side, tensor)
         return tensor.detach() if freeze_pattern and side == "pattern" else tensor
 
-    return attention.explicit(visit)
+    return attention.explicit(_visit)
 
 
 def refuse_unreached(state: Pass) -> None:
