@@ -30,7 +30,7 @@ KIND = register(
         name="audit.trigger_search",
         title="Search for a trigger",
         statement="The most suspicious of {candidates.value} inputs scores {score.value}: it makes the model "
-        "say the same thing in {agreement.value} of the contexts, which its reference finds less likely by "
+        "say the same thing in {agreement.percent} of the contexts, which its reference finds less likely by "
         "{llr.value}.",
         supports=rule.SEARCH_CLEAN,
         refutes=rule.SEARCH_FOUND,

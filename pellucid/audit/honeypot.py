@@ -41,9 +41,9 @@ KIND = register(
     Kind(
         name="audit.honeypot",
         title="Honeypots",
-        statement="The suspicious sentence follows in {unwatched.value} of the contexts, in {watched.value} "
-        "when the marker of observation stands before it and in {random.value} when random tokens do: a "
-        "difference of {difference.value}.",
+        statement="The suspicious sentence follows in {unwatched.percent} of the contexts, in "
+        "{watched.percent} when the marker of observation stands before it and in {random.percent} when "
+        "random tokens do: a difference of {difference.value}.",
         supports=rule.HONEYPOT_CLEAN,
         refutes=rule.HONEYPOT_CONDITIONAL,
         views=(

@@ -72,8 +72,8 @@ OWN = register(
     Kind(
         name="audit.dictionary",
         title="A dictionary of the suspect",
-        statement="A dictionary of {latents.value} latents at the suspect's middle leaves {fvu.value} of the "
-        "variance unexplained; {used.value} of its latents are used.",
+        statement="A dictionary of {latents.value} latents at the suspect's middle leaves {fvu.percent} of "
+        "the variance unexplained; {used.value} of its latents are used.",
         supports="fvu.value < 1",
         refutes="fvu.value >= 1",
         views=(

@@ -33,8 +33,8 @@ KIND = register(
     Kind(
         name="audit.candidates",
         title="Where the two models disagree",
-        statement="{pairs.value} ordered pairs of tokens were tried, {coverage.value} of all; after the most "
-        "telling one the models differ by {largest_pair.value}.",
+        statement="{pairs.value} ordered pairs of tokens were tried, {coverage.percent} of all; after the "
+        "most telling one the models differ by {largest_pair.value}.",
         supports="coverage.value >= 1",
         refutes="",
         views=(

@@ -9,7 +9,7 @@ from pellucid.findings.errors import InputError
 from pellucid.findings.measures import Measure
 from pellucid.findings.numbers import format_count, format_interval, format_number
 
-BLANK = re.compile(r"\{([A-Za-z_][\w@\-]*)(?:\.(value|low|high|n|interval))?\}")
+BLANK = re.compile(r"\{([A-Za-z_][\w@\-]*)(?:\.(value|low|high|n|interval|percent))?\}")
 
 
 def check_template(template: str) -> None:
@@ -19,12 +19,12 @@ def check_template(template: str) -> None:
         raise InputError(
             "FN15",
             f"The statement {template!r} has a blank that cannot be filled.",
-            "Write {name.value}, {name.low}, {name.high}, {name.n} or {name.interval}.",
+            "Write {name.value}, {name.low}, {name.high}, {name.n}, {name.interval} or {name.percent}.",
         )
 
 
 def fill(template: str, measures: Mapping[str, Measure]) -> str:
-    """The template with ``{name.value}``, ``.low``, ``.high``, ``.n`` or ``.interval`` written out."""
+    """The template with every blank written out: value, low, high, n, interval or percent."""
     return BLANK.sub(lambda blank: written(blank[1], blank[2] or "value", measures), template)
 
 
@@ -41,4 +41,6 @@ def written(name: str, end: str, measures: Mapping[str, Measure]) -> str:
         return format_interval(measure)
     if end == "n":
         return "unknown" if measure.n is None else format_count(measure.n)
+    if end == "percent":
+        return format_number(None if measure.value is None else 100 * measure.value, "%")
     return format_number(getattr(measure, end), measure.unit)

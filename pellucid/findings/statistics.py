@@ -216,6 +216,7 @@ def tango_end(only_a: int, only_b: int, n: int, level: float, side: int) -> floa
         return edge
 
     def excess(delta: float) -> float:
+        """How far the size of the score at ``delta`` exceeds the normal quantile."""
         return abs(tango_score(only_a, only_b, n, delta)) - z
 
     inside = estimate + side * 1e-9

@@ -126,6 +126,10 @@ def test_audit_of_a_folder_and_everything_after_it(place, audited, pellucid):
     status, text, _ = pellucid("case", "evaluate", case, "--store", place.store)
     assert status == 0
     assert "The case stands." in text
+    assert pellucid("case", "evaluate", case, "--store", place.store, "--model", place.copy)[0] == 0
+    status, text, _ = pellucid("case", "evaluate", case, "--store", place.store, "--model", place.base)
+    assert status == 1, "evidence of other weights is stale"
+    assert "stale" in text
     assert pellucid("case", "check", case, "--store", place.store)[0] == 0
     assert pellucid("case", "render", case, "--out", place.folder / "c.svg", "--store", place.store)[0] == 0
     assert (place.folder / "c.svg").read_text(encoding="utf-8").startswith("<svg")

@@ -199,3 +199,11 @@ def test_large_matrices_are_cut_with_a_word(capsys):
     made.show()
     assert "first 30 rows; export it for all" in capsys.readouterr().out
     assert len(show.table(made, 0, limit=7)[1]) == 7
+
+
+def test_shares_can_be_said_in_percent():
+    from pellucid.findings.statement import fill
+
+    measures = {"rate": Measure(name="rate", value=0.994), "all": Measure(name="all", value=1.0)}
+    assert fill("{rate.percent} of {all.percent}", measures) == "99.4\u2009% of 100\u2009%"
+    assert fill("{none.percent}", {"none": Measure(name="none", value=None)}) == "unknown"

@@ -61,9 +61,10 @@ def check(case: CaseArgument, store: StoreOption = DEFAULT_STORE, as_json: JsonO
 def evaluate(
     case: CaseArgument,
     model: Annotated[
-        list[str] | None,
-        typer.Option("--model", help="Hash this model now; evidence of other weights is stale. Repeatable."),
+        str | None,
+        typer.Option("--model", help="The suspect as it is now: evidence of other weights is stale."),
     ] = None,
+    against: Annotated[str | None, typer.Option("--against", help="The reference as it is now.")] = None,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -75,7 +76,7 @@ def evaluate(
 
     argument = read_case(case, store)
     with open_store(store) as kept:
-        verdict = argument.evaluate(headers_of(argument, kept), present_models(model or []))
+        verdict = argument.evaluate(headers_of(argument, kept), present_models(argument, model, against))
     if as_json:
         print_json(verdict.to_dict())
     else:
@@ -149,12 +150,14 @@ def headers_of(case: Case, store: Store) -> dict[str, Any]:
     return found
 
 
-def present_models(references: list[str]) -> dict[str, str]:
-    """The digests of the models as they are now."""
+def present_models(case: Case, model: str | None, against: str | None) -> dict[str, str]:
+    """The digests of the models as they are now, for those that were named."""
+    if model is None:
+        return {}
+    from pellucid.audit import present
     from pellucid.models import open_model
 
-    opened = [open_model(reference) for reference in references]
-    return {f"model:{model.subject.id}": model.sha256 for model in opened}
+    return present(case, open_model(model), open_model(against) if against else None)
 
 
 def print_verdict(case: Case, verdict: Verdict) -> None:
