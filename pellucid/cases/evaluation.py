@@ -31,6 +31,7 @@ class _Pass:
     values: dict[str, Reading]
 
     def value(self, name: str) -> Reading:
+        """An element's support, less the attacks of its challengers."""
         challengers = self.graph.challengers.get(name)
         support = self.support(name)
         if not challengers:
@@ -48,6 +49,7 @@ class _Pass:
         return both((value, invert(doubted)), self.every)
 
     def support(self, name: str) -> Reading:
+        """An element's value before challenges: its own reading, or that of its legs and its context."""
         own = self.base.get(name)
         node = self.graph.nodes[name]
         if own is not None and node.kind is not NodeKind.ASSUMPTION:

@@ -67,6 +67,7 @@ def _remembered(find: Callable[[str], Finding | Header | None]) -> Lookup:
     seen: dict[str, Header | None] = {}
 
     def header(finding_id: str) -> Header | None:
+        """The header of a Finding, looked up once."""
         if finding_id not in seen:
             seen[finding_id] = _header(find, finding_id)
         return seen[finding_id]

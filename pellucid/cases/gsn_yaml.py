@@ -57,9 +57,11 @@ class _Reading:
     faults: list[str] = field(default_factory=list)
 
     def at(self, line: int) -> str:
+        """A line as messages name it."""
         return f"{self.file}:{line}"
 
     def fault(self, line: int, what: str) -> None:
+        """Note a fault with its line."""
         self.faults.append(f"{self.at(line)}: {what}")
 
 
@@ -214,6 +216,7 @@ class _Fields:
         self.reading.fault(value.line, f"{self.owner} {name} is {given}; expected {wanted}")
 
     def string(self, name: str) -> str | None:
+        """An attribute as text; None if it is absent, empty or not a single value."""
         value = self.values.items.get(name)
         if value is None or (isinstance(value, _Scalar) and value.empty):
             return None
@@ -223,6 +226,7 @@ class _Fields:
         return None
 
     def flag(self, name: str) -> bool:
+        """An attribute as true or false; False if it is absent or neither."""
         text = self.string(name)
         if text is None or text.lower() in ("true", "false"):
             return text is not None and text.lower() == "true"
@@ -230,6 +234,7 @@ class _Fields:
         return False
 
     def integer(self, name: str, *, least: int | None = None) -> int | None:
+        """An attribute as a whole number of at least ``least``; None if it is absent or not one."""
         text = self.string(name)
         number = None if text is None else _integer(text)
         if text is not None and (number is None or (least is not None and number < least)):
@@ -238,6 +243,7 @@ class _Fields:
         return number
 
     def names(self, name: str) -> tuple[str, ...]:
+        """An attribute as a tuple of names, from a single one or a list."""
         value = self.values.items.get(name)
         if value is None or (isinstance(value, _Scalar) and value.empty):
             return ()
@@ -248,6 +254,7 @@ class _Fields:
         return ()
 
     def groups(self, name: str, wanted: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """An attribute that maps each key to a name or a list of names."""
         value = self.values.items.get(name)
         if value is None:
             return ()
@@ -258,6 +265,7 @@ class _Fields:
         return tuple((key, inner.names(key)) for key in value.items)
 
     def others(self, known: frozenset[str]) -> tuple[tuple[str, str], ...]:
+        """The texts of the attributes that are not among the known ones."""
         names = [name for name in self.values.items if name not in known]
         texts = [(name, self.string(name)) for name in names]
         return tuple((name, text) for name, text in texts if text is not None)
@@ -410,6 +418,7 @@ class _Writer(_DUMPER):  # type: ignore[misc]
     """Safe YAML with block texts where they lose nothing."""
 
     def ignore_aliases(self, data: object) -> bool:
+        """Write every value out, never as an anchor and an alias."""
         return True
 
 

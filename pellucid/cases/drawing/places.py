@@ -78,10 +78,12 @@ class _Block:
 
     @property
     def height(self) -> float:
+        """Height of the tallest of the owner and its two sides."""
         sides = [_tall(side) for side in (self.left, self.right)]
         return max([self.owner.height if self.owner else 0.0, *sides])
 
     def places(self, x: float, top: float) -> Iterator[Place]:
+        """Where the owner and the boxes beside it stand, with the owner's centre at x; nothing for a slot."""
         if self.owner is None:
             return
         yield Place(self.owner, x, top + self.owner.height / 2)

@@ -241,6 +241,7 @@ class _Figure:
         self.href = _address(node, link)
 
     def svg(self, names: Mapping[str, str]) -> str:
+        """The whole element as SVG: a link if it has an address, else a group."""
         classes = " ".join(
             filter(None, [self.css, "aged" if self.aged else "", "on" if self.on else "", *_own(self.node)])
         )
@@ -249,6 +250,7 @@ class _Figure:
         return f'<{tag} id="{names[self.node.id]}" class="{classes}">{inner}</{tag[0]}>'
 
     def title(self) -> str:
+        """What a screen reader says: id, kind, text, state and its reason."""
         kind = self.node.kind.spoken if self.node.kind else "element"
         said = f"{self.node.id} {kind}: {' '.join((self.node.text or '').split())}."
         states = [self.word, "stale" if self.aged else "", self.now()]
@@ -257,14 +259,17 @@ class _Figure:
         return f"<title>{_safe(escape(full, quote=False))}</title>"
 
     def now(self) -> str:
+        """Its value with stale evidence taken out, in words, if that differs."""
         if self.state is None or self.state.now == self.state.value:
             return ""
         return f"now { {'T': 'supports', 'F': 'refutes', 'U': 'open'}[self.state.now] }"
 
     def outline(self) -> str:
+        """The outline that its kind asks for."""
         return _OUTLINES[self.place.box.shape](self.place)
 
     def content(self) -> Iterator[str]:
+        """Id, text, word and marks, laid out to fit the shape."""
         yield from self.centred() if self.place.box.round else self.boxed()
 
     def boxed(self) -> Iterator[str]:
@@ -301,10 +306,12 @@ class _Figure:
             yield _text(self.word, place.x, y + LINE * (len(lines) + 1) + 12, "id word", middle=True)
 
     def marks(self) -> list[str]:
+        """Names of its marks: its state's first, then the clock if it is stale."""
         first = [self.css] if self.css in MARKS or self.css == "missing" else []
         return [*first, *(["clock"] if self.aged else [])]
 
     def extras(self) -> Iterator[str]:
+        """The kind's letter, and marks for what is undeveloped (diamond), defeated or answered (cross)."""
         place = self.place
         letter = LETTERS.get(self.node.kind) if self.node.kind else None
         if letter:
