@@ -276,6 +276,7 @@ def recovered(
         return None
 
     def share(rows: Float[np.ndarray, "sequence three"]) -> float:
+        """The recovered share over the given sequences."""
         a, spliced, clean = rows.sum(0)
         return float((a - spliced) / (a - clean))
 
@@ -289,6 +290,7 @@ def measures_of(sums: Sums, resamples: int, seed: int) -> list[Measure]:
     increase[:, AT["spliced"]] -= table[:, AT["clean"]]
 
     def over(top: str, bottom: str, source: Float[np.ndarray, "sequence column"] = table) -> Interval:
+        """Ratio of two columns of ``source``, with its interval."""
         return ratio(source, top, bottom, resamples, seed)
 
     nats = "nats per token"

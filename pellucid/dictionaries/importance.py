@@ -145,6 +145,7 @@ def codes_and_gradient(
     leaf: dict[str, Tensor] = {}
 
     def watch(activation: Tensor) -> Tensor:
+        """Put a leaf in the activation's place, to take the gradient at."""
         leaf["y"] = activation.detach().clone().requires_grad_()
         return leaf["y"] * 1.0  # the model may write into what it is given; the leaf stays whole
 

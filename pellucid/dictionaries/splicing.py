@@ -138,6 +138,7 @@ def remember(seen: dict[str, Tensor]) -> Callable[[Tensor], Tensor]:
     """Keep an activation for later in the same run, unchanged."""
 
     def look(activation: Tensor) -> Tensor:
+        """Keep a copy and hand the activation back."""
         seen["in"] = activation.clone()  # later writes may go into the tensor itself
         return activation
 
@@ -153,6 +154,7 @@ def replace(
     """The activation's reconstruction where the dictionary is meant, the activation itself elsewhere."""
 
     def change(activation: Tensor) -> Tensor:
+        """Put the reconstruction in the activation's place where ``keep`` says so."""
         made = dictionary(seen.get("in", activation)).to(activation.dtype)
         if error:
             # the clean value to the bit, with the gradient of the reconstruction
