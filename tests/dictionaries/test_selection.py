@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -98,3 +101,25 @@ def test_dense_codes_put_values_in_their_place():
 def test_a_tile_has_rows_whatever_the_width():
     assert tile_rows(2**22, 4) == 16
     assert tile_rows(1024, 4) == 512
+
+
+def test_loops_compile_where_nothing_can_be_cached(monkeypatch):
+    """A read-only installation without a cache folder: numba refuses cache=True when a function is made."""
+    from pellucid.dictionaries import kernels
+
+    original = kernels.numba.njit
+
+    def refusing(**options: object):
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return original(**options)
+
+    monkeypatch.setattr(kernels.numba, "njit", refusing)
+    doubled = kernels.compiled(lambda number: 2 * number)
+    assert doubled(21) == 42
+
+
+def test_importing_the_room_loads_no_compiler():
+    code = "import sys, pellucid.dictionaries; print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
