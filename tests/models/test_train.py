@@ -29,7 +29,7 @@ def evaluate(module):
         return {"nats": float(loss(module, rows(999)))}
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818
     """Stands for a killed process."""
 
 

@@ -199,7 +199,6 @@ def test_rotary_attention_knows_only_distances():
 
 
 def test_without_positions_the_past_is_a_set():
-    module = lively(positions="none", n_key_value_heads=1)
     row = tokens(1)
     shuffled = row.clone()
     shuffled[0, :11] = row[0, torch.randperm(11, generator=torch.Generator().manual_seed(0))]
@@ -288,7 +287,7 @@ def test_configuration_survives_json():
     ],
 )
 def test_impossible_configurations_are_refused(change, message):
-    with pytest.raises(InputError, match="^Transformer configuration: ") as caught:
+    with pytest.raises(InputError, match=r"^Transformer configuration: ") as caught:
         TransformerConfig(**{**SMALL, **change})
     assert message in str(caught.value)
     assert caught.value.code == "MD40"
