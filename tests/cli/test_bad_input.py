@@ -129,7 +129,7 @@ def test_a_store_of_a_newer_version(place, pellucid):
     with sqlite3.connect(place.folder / "p.db") as database:
         database.execute("update schema_version set number = 999")
     database.close()
-    assert "newer" in refused(pellucid, "findings", "list", "--store", place.store)
+    assert "Upgrade Pellucid" in refused(pellucid, "findings", "list", "--store", place.store)
 
 
 def test_a_finding_that_does_not_exist(place, pellucid):
