@@ -122,9 +122,9 @@ def pellucid(a: argparse.Namespace) -> dict[str, float]:
     # compiled before memory is taken: the compiler's own memory is paid once, not by training
     warm = TrainConfig(n_features=64, k=2, steps=1, batch=64)
     Learner(TensorSource({"": rows[:64]}), warm).advance({"": rows[:64]})
-    config = TrainConfig(
-        n_features=a.features, k=a.k, steps=a.steps, batch=a.batch, lr=a.lr, warmup=0.0, decay=0.0
-    )
+    # as for the peers, no latent counts as dead within so short a run
+    settings = {"lr": a.lr, "warmup": 0.0, "decay": 0.0, "dead_after": 10_000_000}
+    config = TrainConfig(n_features=a.features, k=a.k, steps=a.steps, batch=a.batch, **settings)
     feed, before = Feed(rows, a.batch), held()
     learner = Learner(TensorSource({"": rows}), config)
     for _ in range(a.steps):

@@ -19,6 +19,7 @@ from pellucid.dictionaries.reference import TorchEngine
 from pellucid.dictionaries.selection import Codes
 
 TILE_BYTES = 2**21  # pre-activations of one row tile stay in the cache until they are selected from
+LEAST_ROWS = 128  # a matrix product of fewer rows reads the encoder for too little work
 MISSING = (
     "numba is not installed: dictionaries train with torch's own operations, several times slower. "
     "Install it with: pip install numba"
@@ -143,7 +144,7 @@ class CompiledEngine:
 
 def tile_rows(n_features: int, bytes_each: int) -> int:
     """Rows of one tile of pre-activations, whatever the batch."""
-    return max(16, TILE_BYTES // (n_features * bytes_each))
+    return max(LEAST_ROWS, TILE_BYTES // (n_features * bytes_each))
 
 
 def shared(loop: Callable[..., None], n: int, *arguments: Any) -> None:
