@@ -153,11 +153,14 @@ def finding(path: str, *measures: str) -> str:
 
 
 def findings(pattern: str) -> str:
-    """One row for each shipped Finding that matches."""
+    """One row for each shipped Finding that matches, by the name of its file."""
     from pellucid.findings import load
 
-    rows = [(found.statement, f"`{found.id[:12]}`") for found in map(load, sorted(ROOT.glob(pattern)))]
-    return table(("what we measured", "finding"), rows)
+    rows = []
+    for path in sorted(ROOT.glob(pattern)):
+        found = load(path)
+        rows.append((f"`{path.name.split('.')[0]}`", found.statement, f"`{found.id[:12]}`"))
+    return table(("of", "what we measured", "Finding"), rows)
 
 
 def organisms() -> str:
