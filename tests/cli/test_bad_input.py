@@ -195,6 +195,7 @@ def test_an_interrupted_audit_keeps_what_it_has_and_goes_on(place, pellucid):
     process = subprocess.Popen(
         [sys.executable, "-m", "pellucid.cli.main", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in a shell's background
     )  # fmt: skip
     deadline = time.monotonic() + 90
     while process.poll() is None and not stored(place, pellucid) and time.monotonic() < deadline:

@@ -148,6 +148,11 @@ if __name__ == "__main__":
 """
 
 
+def heed_ctrl_c() -> None:
+    """A suite that was started in the background of a shell has SIGINT ignored, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_on_worker_processes_keeps_what_is_finished(tmp_path):
     script, journal = tmp_path / "script.py", tmp_path / "journal"
     script.write_text(SCRIPT)
@@ -157,6 +162,7 @@ def test_ctrl_c_on_worker_processes_keeps_what_is_finished(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,  # so that the signal reaches the workers too, as Ctrl-C in a terminal does
+        preexec_fn=heed_ctrl_c,
     )
     deadline = time.monotonic() + 60
     while not (journal.exists() and len(list(journal.glob("*.job"))) >= 3):
