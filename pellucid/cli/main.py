@@ -8,8 +8,10 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import typer
+from typer.core import TyperGroup
 
 from pellucid.cli.commands import (
     audit,
@@ -26,8 +28,24 @@ from pellucid.cli.commands import (
 )
 from pellucid.cli.output import complain
 
+if TYPE_CHECKING:
+    from pellucid.findings import InputError
+
+
+class Commands(TyperGroup):
+    """The commands, whose interruption is one message with the remedy like any other refusal."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; Ctrl-C becomes InputError CL01 before Typer turns it into a bare abort."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise interrupted() from None
+
+
 app = typer.Typer(
     name="pellucid",
+    cls=Commands,
     help="Open a neural network, see what it does, and argue from the measured evidence whether it is safe.",
     no_args_is_help=True,
     add_completion=False,
@@ -79,7 +97,7 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
-        return complain_interrupted(as_json)
+        return complain(interrupted(), as_json)
     except Exception as error:
         return explain(error, as_json)
     return result if isinstance(result, int) else 0
@@ -96,12 +114,12 @@ def explain(error: Exception, as_json: bool) -> int:
     raise error
 
 
-def complain_interrupted(as_json: bool) -> int:
-    """Say that the run was interrupted and how it goes on."""
+def interrupted() -> InputError:
+    """The error that says that the run was interrupted and how it goes on."""
     from pellucid.findings import InputError
 
     remedy = "Everything stored so far is kept; run the same command again to go on."
-    return complain(InputError("CL01", "The run was interrupted.", remedy), as_json)
+    return InputError("CL01", "The run was interrupted.", remedy)
 
 
 def complain_system(error: OSError, as_json: bool) -> int:

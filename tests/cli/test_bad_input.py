@@ -184,6 +184,18 @@ def test_a_full_disk_is_one_message(monkeypatch, capsys):
     assert "The disk is full. Free some space" in capsys.readouterr().err
 
 
+def test_ctrl_c_in_any_command_is_one_message(monkeypatch, capsys):
+    from pellucid.cli import main
+    from pellucid.cli.commands import doctor
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "examine", stop)
+    assert main.run(["doctor"]) == 2
+    assert "run the same command again to go on" in capsys.readouterr().err
+
+
 def test_an_interrupted_audit_keeps_what_it_has_and_goes_on(place, pellucid):
     arguments = [
         *map(str, audit_of(place, place.copy)),
