@@ -38,6 +38,7 @@ class Model:
         tokenizer: Tokenizer | None = None,
         card: Mapping[str, Any] | None = None,
     ) -> None:
+        readopt(module)
         self.module, self.id, self._tokenizer, self.card = module.eval(), id, tokenizer, dict(card or {})
         self._sha256: tuple[Any, str] | None = None
         self._look()
