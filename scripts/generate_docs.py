@@ -27,6 +27,7 @@ ROOMS = (
     "organisms",
     "dictionaries",
     "circuits",
+    "metascience",
     "library",
     "audit",
     "web",
