@@ -16,7 +16,14 @@ from pellucid.findings.errors import MissingError
 # Showing, storing or scheduling differently changes no measurement: were these rooms part of a method's
 # code, a new label on a plot would make all evidence stale. The estimators are the exception, as they make
 # numbers.
-NOT_CODE = ("pellucid.findings", "pellucid.store", "pellucid.compute", "pellucid.web", "pellucid.cli")
+NOT_CODE = (
+    "pellucid.findings",
+    "pellucid.store",
+    "pellucid.compute",
+    "pellucid.cases.drawing",
+    "pellucid.web",
+    "pellucid.cli",
+)
 ESTIMATORS = "pellucid.findings.statistics"
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -116,10 +123,35 @@ def running(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def named(node: ast.AST) -> list[str]:
-    """The pellucid modules that an import statement may load."""
+    """The pellucid modules that an import statement makes its file use."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names if alias.name.startswith("pellucid.")]
     if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pellucid"):
-        inner = [f"{node.module}.{alias.name}" for alias in node.names]
-        return [node.module, *(name for name in inner if locate(name))]
+        return [module_of(node.module, alias.name) for alias in node.names]
     return []
+
+
+def module_of(package: str, name: str) -> str:
+    """The module that defines what ``from package import name`` gives.
+
+    A package re-exports names of many modules; a method uses the one behind its name, not its neighbours.
+    """
+    if locate(f"{package}.{name}"):
+        return f"{package}.{name}"
+    path = locate(package)
+    if path is None or path.name != "__init__.py":
+        return package
+    origin = reexports(path, path.stat().st_mtime_ns).get(name)
+    return package if origin is None else module_of(*origin)
+
+
+@cache
+def reexports(path: Path, mtime: int) -> dict[str, tuple[str, str]]:
+    """For each name that a package imports from a pellucid module: that module, and its name there."""
+    lines = (node for node in ast.parse(path.read_bytes()).body if isinstance(node, ast.ImportFrom))
+    return {
+        alias.asname or alias.name: (line.module, alias.name)
+        for line in lines
+        if line.module and line.module.startswith("pellucid")
+        for alias in line.names
+    }

@@ -302,6 +302,25 @@ def test_code_digest_covers_what_a_method_imports_and_not_how_it_is_shown():
     )
 
 
+def test_code_digest_follows_a_re_exported_name_and_not_its_neighbours():
+    from pellucid.findings.digest import module_of, sources
+
+    assert module_of("pellucid.models", "open_model") == "pellucid.models.open"
+    assert module_of("pellucid.cases", "checks") == "pellucid.cases.checks"
+    assert module_of("pellucid.models", "__doc__") == "pellucid.models"
+    used = sources("pellucid.audit.confirm")
+    assert {"pellucid.audit.search", "pellucid.models.model"} <= used.keys()
+    assert not {"pellucid.audit.template", "pellucid.cases.case", "pellucid.models"} & used.keys()
+
+
+def test_how_a_case_is_drawn_is_no_code_of_a_measurement():
+    from pellucid.findings.digest import sources
+
+    used = sources("pellucid.library.studies.scheming")
+    assert "pellucid.cases.verdict" in used
+    assert not [name for name in used if name.startswith("pellucid.cases.drawing")]
+
+
 def test_code_digest_reads_sources_without_importing_them():
     code = """
 import sys

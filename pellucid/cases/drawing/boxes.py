@@ -26,6 +26,8 @@ LETTERS = {NodeKind.ASSUMPTION: "A", NodeKind.JUSTIFICATION: "J"}
 ID_SIZE = 11.0
 HEAD = 18.0
 """Height of the row with id, word and marks."""
+BAND = 18.0
+"""Height of the band that names the module of an away element."""
 SLANT = 18.0
 MARKS = 40.0
 """Width kept free for two marks."""
@@ -66,10 +68,13 @@ def box(node: Node) -> Box:
     head = text_width(node.id, size=ID_SIZE, bold=True)
     if node.kind is not NodeKind.CONTEXT:
         head += 12 + _WORD + (MARKS if node.kind not in COUNTERS else MARKS / 2)
+    band = text_width(node.layer("away") or "", size=ID_SIZE) + 14
     width = (
-        max([head, *map(text_width, lines)]) + 2 * _PAD + (2 * SLANT - 8 if shape == "parallelogram" else 0)
+        max([head, band, *map(text_width, lines)])
+        + 2 * _PAD
+        + (2 * SLANT - 8 if shape == "parallelogram" else 0)
     )
-    height = HEAD + LINE * len(lines) + (16 if lines else 12)
+    height = HEAD + LINE * len(lines) + (16 if lines else 12) + (BAND if node.layer("away") else 0)
     return Box(node.id, shape, tuple(lines), math.ceil(width), math.ceil(height))
 
 
@@ -84,6 +89,8 @@ def _lines(node: Node, limits: tuple[float, ...]) -> list[str]:
 
 def _ellipse(node: Node) -> Box:
     lines = _lines(node, _ROUND_LIMITS)
+    away = (node.layer("away") or "").partition("/")[0]
+    lines = [*lines, f"in {away}"] if away else lines
     ratio = 1.18 if node.kind is NodeKind.SOLUTION else 1.4
     widths = [text_width(node.id, size=ID_SIZE, bold=True), *map(text_width, lines)]
     if node.kind in CITING:

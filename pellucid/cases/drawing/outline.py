@@ -16,13 +16,6 @@ Link = Callable[[str], str]
 Row = tuple[int, str, bool]
 """Depth, element, and whether it was shown before."""
 
-_FRESHNESS = {
-    "stale-by-input": "stale by input",
-    "stale-by-parent": "stale by parent",
-    "missing": "missing",
-    "retracted": "retracted",
-    "fresh": "fresh",
-}
 _NOW = {"T": ("supports", "supports"), "F": ("refutes", "refutes"), "U": ("inconclusive", "open")}
 
 
@@ -154,5 +147,5 @@ def _row(graph: Graph, depth: int, name: str, verdict: Verdict | None, link: Lin
 
 
 def _freshness(state: NodeState) -> str:
-    words = ", ".join(words for name, words in _FRESHNESS.items() if name in state.freshness)
+    words = ", ".join(sorted(name.replace("-", " ") for name in state.freshness))
     return _badge("stale", words) if state.stale else words

@@ -1,0 +1,74 @@
+"""Symbols of modules and patterns: away elements, modules, contracts, and what a pattern leaves open.
+
+    away      a band below the text that names the module in which the element is argued
+    module    a tab on the upper edge; a contract has one on the lower edge too
+    pattern   triangle: still to be instantiated; filled ball on a line: once per item; open ball: optional;
+              diamond below a parent: a choice among its legs
+
+Source: Goal Structuring Notation Community Standard, version 3, modular and pattern extensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from html import escape
+
+from pellucid.cases.drawing.places import Place
+from pellucid.cases.drawing.routes import Route
+from pellucid.cases.graph import Graph
+from pellucid.cases.nodes import Node
+
+_BALL = 4.0
+_ABOVE = 15.0
+"""How far above its lower end the ball of a line sits: clear of the arrow's head."""
+
+
+def band(node: Node) -> str:
+    """What the band of an away element says; empty for an element of its own module."""
+    away = node.layer("away")
+    return f"in {away.partition('/')[0]}" if away else ""
+
+
+def adornments(place: Place, node: Node) -> Iterator[str]:
+    """The symbols that an element carries itself."""
+    if node.layer("away") and not place.box.round:
+        y = place.bottom - 18
+        yield f'<path class="edge" d="M{place.left:.1f} {y:.1f}H{place.right:.1f}"/>'
+        yield _label(band(node), place.left + 11, place.bottom - 5)
+    symbol = node.layer("symbol")
+    if symbol in ("module", "contract"):
+        yield _tab(place.left, place.top, -9)
+    if symbol == "contract":
+        yield _tab(place.left, place.bottom, 9)
+    if node.layer("uninstantiated") == "true":
+        yield f'<path class="shape" d="M{place.x:.1f} {place.bottom:.1f}l9 14h-18z"/>'
+    if node.layer("choice"):
+        x, y = place.x, place.bottom + 3
+        yield f'<path class="knot" d="M{x:.1f} {y:.1f}l7 7-7 7-7-7z"/>'
+        yield _label(node.layer("choice") or "", x + 11, y + 11)
+
+
+def line_marks(routes: Iterable[Route], graph: Graph) -> Iterator[str]:
+    """Balls on the lines of support: filled for once per item, open for optional."""
+    for route in routes:
+        if route.link.kind != "support":
+            continue
+        node, (x, y) = graph.nodes[route.link.other], route.points[-1]
+        if node.layer("multiplicity"):
+            yield _ball("knot", x, y - _ABOVE)
+            yield _label(f"each of {node.layer('multiplicity')}", x + 9, y - _ABOVE + 4)
+        if node.layer("optional") == "true":
+            yield _ball("knot open", x, y - _ABOVE - (12 if node.layer("multiplicity") else 0))
+
+
+def _tab(x: float, y: float, height: float) -> str:
+    top = min(y, y + height)
+    return f'<rect class="shape" x="{x:.1f}" y="{top:.1f}" width="44" height="{abs(height):.1f}"/>'
+
+
+def _ball(css: str, x: float, y: float) -> str:
+    return f'<circle class="{css}" cx="{x:.1f}" cy="{y:.1f}" r="{_BALL:.0f}"/>'
+
+
+def _label(text: str, x: float, y: float) -> str:
+    return f'<text class="id" x="{x:.1f}" y="{y:.1f}">{escape(text, quote=False)}</text>'
