@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from pellucid.cases import Case
+from pellucid.web.element import Element, anchors_of, elements_of
 from pellucid.web.label import Href, Label, label_of
 from pellucid.web.states import MISSING, STALE, VALUES, VERDICTS, State
-from pellucid.web.templating import plural
+from pellucid.web.templating import plural, with_code
 
 if TYPE_CHECKING:
-    from pellucid.cases import Node, NodeState, Verdict
+    from pellucid.cases import Node, NodeState, Sensitivity, Verdict
     from pellucid.findings import Header
 
 Find = Callable[[str], "Header | None"]
@@ -32,6 +33,8 @@ class Line:
 
     id: str
     """Its name in the case."""
+    anchor: str
+    """Where its panel is."""
     depth: int
     """How far below the top."""
     kind: str
@@ -96,6 +99,8 @@ class Argument:
     """Its natural width in pixels."""
     nodes: tuple[Line, ...]
     """The outline."""
+    elements: tuple[Element, ...]
+    """The panel of every element, shown when it is chosen."""
     reason: Reason | None
     """The leaf that decides."""
     path: tuple[Line, ...]
@@ -117,6 +122,7 @@ def argument_of(
     find: Find,
     href: Href,
     *,
+    sensitivity: Iterable[Sensitivity] = (),
     downloads: Sequence[tuple[str, str]] = (),
 ) -> Argument:
     """Prepare a case and its verdict for a page.
@@ -127,11 +133,13 @@ def argument_of(
         verdict: what the evidence says about it.
         find: the header of a Finding by id, None when it is not at hand.
         href: the address of a path of the site.
+        sensitivity: what hangs on each leaf.
         downloads: addresses and names of files to offer.
     """
     lines = tuple(outline(case, verdict, href))
     by_id = {line.id: line for line in lines}
-    drawing = case.render(verdict, linked(find, href), standalone=False)
+    anchors = anchors_of(case)
+    drawing = case.render(verdict, anchor=lambda element: f"#{anchors[element]}", standalone=False)
     return Argument(
         name=name,
         headline=HEADLINES[verdict.word],
@@ -142,6 +150,7 @@ def argument_of(
         drawing=Markup(drawing),
         width=natural_width(drawing),
         nodes=lines,
+        elements=elements_of(case, verdict, find, href, sensitivity),
         reason=reason_of(case, verdict, find, href),
         path=tuple(by_id[node] for node in verdict.reason_path if node in by_id),
         path_title=f"Why the top is {VALUES[verdict.now].word.replace('refutes', 'refuted')}",
@@ -165,19 +174,6 @@ def natural_width(drawing: str) -> int:
     """The width that a drawing asks for, in pixels; 720 when it asks for none."""
     found = re.search(r'<svg[^>]*?\swidth="(\d+)', drawing)
     return int(found.group(1)) if found else 720
-
-
-def with_code(text: str) -> Markup:
-    """A sentence whose parts between backticks are code.
-
-    Example:
-        >>> with_code("`a < 1` holds")
-        Markup('<code>a &lt; 1</code> holds')
-    """
-    parts = text.split("`")
-    return Markup("").join(
-        Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)
-    )
 
 
 def state_of(value: str, state: NodeState) -> State:
@@ -215,6 +211,7 @@ def counts(case: Case, verdict: Verdict) -> Iterator[tuple[State, str]]:
 def outline(case: Case, verdict: Verdict, href: Href) -> Iterator[Line]:
     """Every element below its owner, each once, from the top."""
     seen: set[str] = set()
+    anchors = anchors_of(case)
     stack = [(name, 0) for name in reversed(case.graph.roots)]
     while stack:
         name, depth = stack.pop()
@@ -222,17 +219,18 @@ def outline(case: Case, verdict: Verdict, href: Href) -> Iterator[Line]:
         if node is None or name in seen:
             continue
         seen.add(name)
-        yield line_of(node, verdict.states[name], depth, href)
+        yield line_of(node, verdict.states[name], anchors[name], depth, href)
         stack.extend((below, depth + 1) for below in reversed(case.graph.depends[name]))
 
 
-def line_of(node: Node, state: NodeState, depth: int, href: Href) -> Line:
+def line_of(node: Node, state: NodeState, anchor: str, depth: int, href: Href) -> Line:
     """One element of the outline."""
     kind = node.kind.spoken if node.kind else "element"
     valued = kind not in {"context", "justification"}
     finding = state.finding or ""
     return Line(
         id=node.id,
+        anchor=anchor,
         depth=depth,
         kind=kind,
         text=node.text or "",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pellucid.cases import Case
 from pellucid.findings import MissingError, code_digest
 
 if TYPE_CHECKING:
-    from pellucid.cases import Verdict
+    from pellucid.cases import Sensitivity, Verdict
     from pellucid.findings import Header
     from pellucid.store import CaseRecord, Store
 
@@ -26,10 +28,17 @@ class Evaluated:
     """What the stored Findings say about it."""
     store: Store
     """Where its Findings are."""
+    present: Mapping[str, str]
+    """Digests of the methods as they are now."""
 
     def find(self, identity: str) -> Header | None:
         """The header of a Finding, None when the store has none."""
         return header_or_none(self.store, identity)
+
+    @cached_property
+    def sensitivity(self) -> list[Sensitivity]:
+        """What hangs on each leaf."""
+        return self.case.sensitivity(self.find, self.present)
 
 
 def header_or_none(store: Store, identity: str) -> Header | None:
@@ -49,7 +58,8 @@ def evaluated(store: Store, name: str) -> Evaluated:
     record = store.case(name)
     case = Case.read(record.yaml)
     present = present_code(case, store)
-    return Evaluated(record, case, case.evaluate(lambda found: header_or_none(store, found), present), store)
+    verdict = case.evaluate(lambda found: header_or_none(store, found), present)
+    return Evaluated(record, case, verdict, store, present)
 
 
 def present_code(case: Case, store: Store) -> dict[str, str]:

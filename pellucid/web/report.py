@@ -82,7 +82,14 @@ def page(report: Report) -> str:
     """The page of a report."""
     headers = {finding.id: finding.header for finding in report.findings}
     labels = [label_within(finding) for finding in worst_first(report.findings)]
-    case = argument_of(report.case.name, report.case, report.verdict, headers.get, href_within)
+    case = argument_of(
+        report.case.name,
+        report.case,
+        report.verdict,
+        headers.get,
+        href_within,
+        sensitivity=report.case.sensitivity(report.findings),
+    )
     drawn = any(picture.json for label in labels for picture in label.pictures)
     spoken = spoken_of(report)
     return fill(

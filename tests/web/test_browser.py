@@ -125,6 +125,26 @@ def test_a_report_opens_from_a_disk_without_a_network(
         assert page.evaluate(SIDEWAYS) <= 0
 
 
+def test_a_click_on_an_element_opens_its_panel_with_mouse_keyboard_and_without_scripts(
+    browser: Any, address: str
+) -> None:
+    for scripts in (True, False):
+        with watched(browser, address, java_script_enabled=scripts) as page:
+            page.goto("/cases/hidden-behaviour", wait_until="load")
+            verdict, leaf = page.locator("#why"), page.locator("#about-Sn2")
+            assert verdict.is_visible()
+            assert not leaf.is_visible()
+            page.locator("svg #node-Sn2").click()
+            assert leaf.is_visible()
+            assert not verdict.is_visible()
+            assert "What hangs on it" in leaf.inner_text()
+            page.locator("svg #node-G0").press("Enter")
+            assert page.locator("#about-G0").is_visible()
+            assert not leaf.is_visible()
+            page.locator("#about-G0 a", has_text="Back to the verdict").click()
+            assert verdict.is_visible()
+
+
 def test_every_internal_link_resolves(browser: Any, address: str) -> None:
     waiting, seen, pages = ["/"], {"/"}, 0
     context = browser.new_context(base_url=address)

@@ -156,6 +156,21 @@ def test_a_case_shows_both_readings_the_path_and_its_leaves(client: TestClient, 
     assert re.findall(r"<b>(\w+)</b>", path.group(1)) == ["G0", "G2", "Sn2"]
 
 
+def test_each_element_of_a_drawing_leads_to_its_panel(client: TestClient, ids: dict[str, str]) -> None:
+    text = client.get("/cases/hidden-behaviour").text
+    drawn = re.findall(r'<a href="#(about-[^"]+)" id="node-', text)
+    panels = dict(re.findall(r'<article class="about" id="(about-[^"]+)".*?>(.*?)</article>', text, re.S))
+    assert set(drawn) == panels.keys()
+    assert len(drawn) == len(panels) >= 8
+    leaf = panels["about-Sn2"]
+    assert f"/findings/{ids['search']}" in leaf
+    assert "It must show" in leaf
+    assert "What hangs on it" in leaf
+    chain = re.search(r'<ol class="path">(.*?)</ol>', leaf, re.S)
+    assert chain
+    assert re.findall(r"<b>(\w+)</b>", chain.group(1)) == ["G0", "G2", "Sn2"]
+
+
 @pytest.mark.parametrize(
     ("path", "said"),
     [

@@ -37,6 +37,7 @@ def draw(
     verdict: Verdict | None = None,
     link: Link | None = None,
     *,
+    anchor: Link | None = None,
     standalone: bool = True,
 ) -> str:
     """The argument as SVG text; the same input gives the same bytes.
@@ -46,24 +47,26 @@ def draw(
         name: what the drawing is called.
         verdict: states to show; None draws the argument alone.
         link: address of a Finding's page by its id.
+        anchor: address of an element by its id; it comes before the Finding's page.
         standalone: carry styles (light and dark) along; a page that has the stylesheet leaves them out.
 
     Source: Goal Structuring Notation Community Standard, version 3, for the shapes.
     """
     layout = arrange(graph)
-    names = _svg_ids(graph)
+    names = svg_ids(graph)
     chains = verdict.reasons if verdict else ()
     on = frozenset(element for chain in chains for element in chain)
+    figures = (
+        _Figure(place, (node := graph.nodes[name]), verdict, on, _address(node, link, anchor))
+        for name, place in layout.places.items()
+    )
     parts = [
         _head(layout, name, verdict),
         STYLE if standalone else "",
         DEFS,
         *(_line(route) for route in layout.routes),
         *_reason(layout, chains),
-        *(
-            _Figure(place, graph.nodes[place.box.id], verdict, link, on).svg(names)
-            for place in layout.places.values()
-        ),
+        *(figure.svg(names) for figure in figures),
         *line_marks(layout.routes, graph),
         *_claim_points(layout, graph),
         "</svg>",
@@ -82,7 +85,7 @@ def _head(layout: Layout, name: str, verdict: Verdict | None) -> str:
     )
 
 
-def _svg_ids(graph: Graph) -> dict[str, str]:
+def svg_ids(graph: Graph) -> dict[str, str]:
     """An id for each element that XML and addresses allow, told apart where letters had to be replaced."""
     names: dict[str, str] = {}
     taken: set[str] = set()
@@ -177,7 +180,7 @@ class _Figure:
     """One element being drawn."""
 
     def __init__(
-        self, place: Place, node: Node, verdict: Verdict | None, link: Link | None, on: frozenset[str]
+        self, place: Place, node: Node, verdict: Verdict | None, on: frozenset[str], href: str
     ) -> None:
         self.place = place
         self.node = node
@@ -186,7 +189,7 @@ class _Figure:
         self.aged = self.state is not None and self.state.stale and node.kind not in BACKGROUND
         self.crossed = (self.css == "ctx" and bool(self.word)) or node.defeated
         self.on = node.id in on
-        self.href = _address(node, link)
+        self.href = href
 
     def svg(self, names: Mapping[str, str]) -> str:
         """The whole element as SVG: a link if it has an address, else a group."""
@@ -279,8 +282,10 @@ def _own(node: Node) -> list[str]:
     return [name for name in node.classes if re.fullmatch(r"[A-Za-z_][\w-]*", name) and name not in ours]
 
 
-def _address(node: Node, link: Link | None) -> str:
-    """The page of its Finding, else its own address if that leads to a page."""
+def _address(node: Node, link: Link | None, anchor: Link | None) -> str:
+    """Where an element leads: its panel, else its Finding's page, else its own address if that is a page."""
+    if anchor:
+        return anchor(node.id)
     address = link(node.finding) if link and node.finding else (node.url or "")
     safe = urlsplit(address).scheme.lower() in ("", "http", "https") and not address.startswith("//")
     return _safe(address) if safe else ""

@@ -14,13 +14,13 @@ from collections.abc import Iterable, Iterator
 from html import escape
 
 from pellucid.cases.drawing.places import Place
-from pellucid.cases.drawing.routes import Route
+from pellucid.cases.drawing.routes import Point, Route
 from pellucid.cases.graph import Graph
 from pellucid.cases.nodes import Node
 
 _BALL = 4.0
-_ABOVE = 15.0
-"""How far above its lower end the ball of a line sits: clear of the arrow's head."""
+_ALONG = (0.72, 0.52)
+"""How far along the last bend of a line its balls sit: clear of the arrow's head."""
 
 
 def band(node: Node) -> str:
@@ -53,12 +53,20 @@ def line_marks(routes: Iterable[Route], graph: Graph) -> Iterator[str]:
     for route in routes:
         if route.link.kind != "support":
             continue
-        node, (x, y) = graph.nodes[route.link.other], route.points[-1]
+        node, places = graph.nodes[route.link.other], iter(_ALONG)
         if node.layer("multiplicity"):
-            yield _ball("knot", x, y - _ABOVE)
-            yield _label(f"each of {node.layer('multiplicity')}", x + 9, y - _ABOVE + 4)
+            x, y = _along(route.points, next(places))
+            yield _ball("knot", x, y)
+            yield _label(f"each of {node.layer('multiplicity')}", x + 9, y + 4)
         if node.layer("optional") == "true":
-            yield _ball("knot open", x, y - _ABOVE - (12 if node.layer("multiplicity") else 0))
+            yield _ball("knot open", *_along(route.points, next(places)))
+
+
+def _along(points: tuple[Point, ...], t: float) -> Point:
+    """A point of the last bend: a cubic that leaves and arrives upright, with both controls half-way down."""
+    (x, y), (to_x, to_y) = points[-2:]
+    turn, rise = t * t * (3 - 2 * t), 1.5 * t * (1 - t) + t**3
+    return x + (to_x - x) * turn, y + (to_y - y) * rise
 
 
 def _tab(x: float, y: float, height: float) -> str:

@@ -44,5 +44,13 @@ def show_case(request: Request, site: SiteHere, name: str) -> Response:
         (site.href(f"/api/cases/{name}.yaml"), "YAML"),
         (site.href(f"/api/cases/{name}.svg"), "SVG"),
     )
-    argument = argument_of(name, found.case, found.verdict, found.find, site.href, downloads=files)
+    argument = argument_of(
+        name,
+        found.case,
+        found.verdict,
+        found.find,
+        site.href,
+        sensitivity=found.sensitivity,
+        downloads=files,
+    )
     return site.html(request, "case.html", title=argument.headline, here="/cases", case=argument)
