@@ -43,7 +43,7 @@ check: $(VENV)/.developing
 	$(BIN)/python scripts/generate_docs.py --check
 
 test: $(VENV)/.developing system check
-	$(THREADS) $(BIN)/pytest
+	$(THREADS) sh scripts/with-postgres.sh $(BIN)/pytest
 
 test-slow: $(VENV)/.developing system
 	$(THREADS) $(BIN)/pytest -m slow

@@ -1,16 +1,22 @@
 #!/bin/sh
-# Installs what the tests need from the system: a Chromium for the browser tests.
+# Installs what the tests need from the system: a Chromium for the browser tests, a PostgreSQL for those of the store.
 set -eu
-if command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || [ -n "${PELLUCID_CHROMIUM:-}" ]; then
-    exit 0
+missing=""
+if ! command -v chromium >/dev/null 2>&1 && ! command -v chromium-browser >/dev/null 2>&1 && [ -z "${PELLUCID_CHROMIUM:-}" ]; then
+    missing="$missing chromium"
 fi
+if ! command -v pg_ctl >/dev/null 2>&1 && [ -z "$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null)" ] && [ -z "${PELLUCID_TEST_POSTGRES:-}" ]; then
+    missing="$missing postgresql"
+fi
+[ -n "$missing" ] || exit 0
 if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
-    echo "Installing Chromium for the browser tests ..."
+    echo "Installing$missing for the tests ..."
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq >/dev/null
-    apt-get install -y -qq --no-install-recommends chromium >/dev/null
+    # shellcheck disable=SC2086
+    apt-get install -y -qq --no-install-recommends $missing >/dev/null
 else
-    echo "The browser tests need Chromium: install it (Debian: sudo apt-get install chromium)," >&2
-    echo "or set PELLUCID_CHROMIUM to its path." >&2
+    echo "The tests need$missing: install it (Debian: sudo apt-get install$missing)," >&2
+    echo "or name yours in PELLUCID_CHROMIUM (a path) or PELLUCID_TEST_POSTGRES (the URL of an empty database)." >&2
     exit 2
 fi
