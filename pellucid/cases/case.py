@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 from pellucid.cases.checks import diagnose
+from pellucid.cases.confidence import (
+    Confidence,
+    CutSets,
+    Experiment,
+    confide,
+    minimal_cut_sets,
+    next_experiments,
+    read_confidences,
+)
+from pellucid.cases.confidence.sensitivity import Sensitivity, sensitivities
+from pellucid.cases.defeaters import challenged
+from pellucid.cases.dialectic import Debate, debate
 from pellucid.cases.drawing import draw, outline
-from pellucid.cases.evidence import Evidence, Findings, Present
+from pellucid.cases.evaluation.verdict import Verdict, judge, read_leaves
+from pellucid.cases.evidence.citations import citation
+from pellucid.cases.evidence.evidence import Evidence, Findings, Present, lookup
+from pellucid.cases.formats.exchange import normal_module
+from pellucid.cases.formats.files import read_sources, replace_file
+from pellucid.cases.formats.gsn_yaml import dump_module
+from pellucid.cases.formats.registry import format_for, format_named
 from pellucid.cases.graph import Graph
-from pellucid.cases.gsn_yaml import dump_module, parse_module
 from pellucid.cases.nodes import Module, Node, NodeKind
-from pellucid.cases.sensitivity import Sensitivity, knock_outs
-from pellucid.cases.verdict import Verdict, judge, read_leaves
-from pellucid.findings import Diagnostic, InputError, MissingError, Subject, did_you_mean
+from pellucid.findings import (
+    Diagnostic,
+    Finding,
+    Header,
+    InputError,
+    MissingError,
+    Subject,
+    did_you_mean,
+)
 
 Link = Callable[[str], str]
 
@@ -40,44 +62,66 @@ class Case:
 
     @staticmethod
     def read(*sources: str | Path) -> Case:
-        """Read a case from gsn2x YAML: files (with the modules that they use), or a text.
+        """Read a case: files (with the modules that they use), or a text, in any format that is known.
+
+        gsn2x YAML, Claims-Arguments-Evidence YAML, SACM XMI, LTAC and AssurancePlatform (TEA) JSON are told
+        apart by what they hold.
 
         Args:
-            sources: a path, several paths that form one set, or YAML text (with a line break or ``: ``).
+            sources: a path, several paths that form one set, or a document as text (with a line break,
+                ``: ``, or a first ``<``, ``{`` or ``[``).
 
         Raises:
             MissingError: Y04 when a file does not exist.
-            InputError: Y01 unreadable, Y02 stated twice, Y03 wrong type, each with lines.
+            InputError: Y01 unreadable, Y02 stated twice, Y03 wrong type, Y12 evidence items; of other formats
+                Y13, Y20 to Y22 (SACM), Y25, Y26 (LTAC), Y30 to Y32 (TEA), Y35 (CAE), each with lines.
 
         Example:
             >>> Case.read("Sn1: {}").nodes["Sn1"].kind.value
             'Solution'
         """
-        modules: dict[str, Module] = {}
-        for source in sources:
-            if isinstance(source, str) and _is_text(source):
-                modules[f"text {len(modules)}"] = parse_module(source, file="text")
-            else:
-                _read_file(Path(source), str(source), modules)
-        return Case(tuple(modules.values()))
+        return Case(read_sources(sources))
 
     @staticmethod
     def of(nodes: Iterable[Node], *, name: str = "case") -> Case:
         """Make a case from elements: ``Case.of([Node("G1", supported_by=("Sn1",)), Node("Sn1")])``."""
         return Case((Module(name, tuple(nodes)),))
 
-    def write(self, path: str | Path) -> Path:
-        """Write the case as gsn2x YAML; either the whole new file is there afterwards or the old one is.
+    def write(self, path: str | Path, format: str | None = None) -> Path:
+        """Write the case; either the whole new file is there afterwards or the old one is.
+
+        Args:
+            path: the file; its ending says the format when none is named (none: gsn2x YAML).
+            format: ``gsn``, ``cae``, ``sacm``, ``ltac``, ``tea``, ``tea-flat``, ``mermaid`` or ``markdown``.
+
+        What a format cannot carry is left out: ``losses`` lists it.
 
         Raises:
-            InputError: Y05 when the case has several modules, Y06 when the place cannot be written.
+            InputError: Y05 when the case has several modules and gsn2x YAML is asked for, Y06 when the place
+                cannot be written, Y11 when no format has that ending.
+            MissingError: Y10 when there is no such format.
         """
-        if len(self.modules) != 1:
+        wanted = format_named(format) if format else format_for(str(path))
+        if wanted.name == "gsn" and len(self.modules) != 1:
             names = ", ".join(module.name for module in self.modules)
             problem = f"The case has {len(self.modules)} modules ({names}) and one file holds one."
             raise InputError("Y05", problem, "Write each by itself: case.module(NAME).write(PATH).")
-        _replace_file(Path(path), self.text)
+        replace_file(Path(path), self.text if wanted.name == "gsn" else wanted.dump(self.modules).text)
         return Path(path)
+
+    def losses(self, format: str) -> list[Diagnostic]:
+        """What a format cannot carry of this case: one N01 for each element and attribute.
+
+        When the list is empty, writing and reading again is the identity on the normal form.
+
+        Raises:
+            MissingError: Y10 when there is no such format.
+
+        Example:
+            >>> [loss.code for loss in Case.read("G1: {url: a}").losses("mermaid")]
+            ['N01']
+        """
+        return list(format_named(format).dump(self.modules).losses)
 
     @property
     def text(self) -> str:
@@ -91,7 +135,7 @@ class Case:
 
     def normal(self) -> Case:
         """The normal form: elements by id, lists without repeats, lines ended by ``\\n``."""
-        return Case(tuple(replace(module, nodes=_normal(module.nodes)) for module in self.modules))
+        return Case(tuple(normal_module(module) for module in self.modules))
 
     def module(self, name: str) -> Case:
         """One module as a case by itself.
@@ -154,10 +198,10 @@ class Case:
         """Elements whose support, context or challenges lead to something that changed.
 
         Args:
-            changed: ids of elements or of Findings that they cite.
+            changed: ids of elements, or citations of Findings and logs.
         """
         items = set(changed)
-        starts = [name for name, node in self.nodes.items() if name in items or node.finding in items]
+        starts = [name for name, node in self.nodes.items() if name in items or citation(node) in items]
         return self.graph.reach(starts, self.graph.dependents)
 
     # What it amounts to ------------------------------------------------------------------------
@@ -167,6 +211,8 @@ class Case:
         findings: Findings | None = None,
         present: Present | None = None,
         *,
+        at: datetime | None = None,
+        reruns: Iterable[Header] = (),
         strict_peer: bool = False,
         also: Collection[str] = (),
         masked: Collection[str] = (),
@@ -175,12 +221,13 @@ class Case:
 
         Args:
             findings: where cited Findings are found; with it the evidence is checked too.
-            present: what exists now, as in ``evaluate``.
+            present, at, reruns: what exists now, as in ``evaluate``.
             strict_peer: stop after the first stage with an error, as gsn2x does.
             also: optional checks to run: V08, V11.
             masked: names of modules whose references are not checked.
         """
-        evidence = None if findings is None else Evidence.of(self.graph, findings, present)
+        known = findings is not None
+        evidence = self.evidence(findings or (), present, at=at, reruns=reruns) if known else None
         return diagnose(
             self.modules,
             self.graph,
@@ -190,36 +237,157 @@ class Case:
             masked=frozenset(masked),
         )
 
-    def evaluate(self, findings: Findings, present: Present | None = None) -> Verdict:
+    def evaluate(
+        self,
+        findings: Findings,
+        present: Present | None = None,
+        *,
+        at: datetime | None = None,
+        reruns: Iterable[Header] = (),
+    ) -> Verdict:
         """What the evidence says about the case, with and without what is stale.
+
+        Doubts that measurements themselves raise take part: see ``challenged``.
 
         Args:
             findings: a mapping by id, Findings or Headers, or a callable such as ``store.header``.
             present: digests of what exists now, by ``model:ID``, ``data:ID`` and ``code:METHOD``. A leaf
                 whose Finding was made from another digest is stale; what is not named is taken as unchanged.
+            at: the time by which the age of evidence is judged; None: now.
+            reruns: headers of kind ``cases.rerun``: which Findings could not be reproduced.
 
         Example:
             >>> Case.read("G1: {supportedBy: [Sn1]}\\nSn1: {}").evaluate({}).states["Sn1"].reason
             'it cites no Finding'
         """
-        return judge(self.graph, Evidence.of(self.graph, findings, present))
+        doubted, evidence = self.judged_by(findings, present, at=at, reruns=reruns)
+        return judge(doubted.graph, evidence)
 
-    def sensitivity(self, findings: Findings = (), present: Present | None = None) -> list[Sensitivity]:
-        """The verdict with each leaf taken out and flipped, others as they are now; deciding leaves first."""
-        leaves = read_leaves(self.graph, Evidence.of(self.graph, findings, present))
-        return knock_outs(self.graph, {name: state.now for name, state in leaves.items()})
+    def evidence(
+        self,
+        findings: Findings,
+        present: Present | None = None,
+        *,
+        at: datetime | None = None,
+        reruns: Iterable[Header] = (),
+    ) -> Evidence:
+        """What the leaves are read against; arguments as in ``evaluate``."""
+        return Evidence.of(self.graph, findings, present, at=at, reruns=reruns, modules=self.modules)
+
+    def judged_by(
+        self,
+        findings: Findings,
+        present: Present | None = None,
+        *,
+        at: datetime | None = None,
+        reruns: Iterable[Header] = (),
+    ) -> tuple[Case, Evidence]:
+        """The case with the doubts that its evidence raises, and that evidence; see ``evaluate``."""
+        looked = lookup(findings)
+        doubted = self.challenged(looked)
+        return doubted, doubted.evidence(looked, present, at=at, reruns=reruns)
+
+    def sensitivity(
+        self,
+        findings: Findings = (),
+        present: Present | None = None,
+        *,
+        at: datetime | None = None,
+        reruns: Iterable[Header] = (),
+    ) -> list[Sensitivity]:
+        """The verdict with each leaf taken out and flipped, and what its probability weighs at the top.
+
+        Deciding leaves come first, then those with the largest Birnbaum measure.
+        """
+        doubted, evidence = self.judged_by(findings, present, at=at, reruns=reruns)
+        return sensitivities(doubted.graph, read_confidences(doubted.graph, evidence))
+
+    def confidence(
+        self,
+        findings: Findings = (),
+        present: Present | None = None,
+        *,
+        at: datetime | None = None,
+        reruns: Iterable[Header] = (),
+    ) -> Confidence:
+        """How sure one may be of each element, in four calculi side by side; arguments as in ``evaluate``."""
+        doubted, evidence = self.judged_by(findings, present, at=at, reruns=reruns)
+        return confide(doubted.graph, read_confidences(doubted.graph, evidence))
+
+    def experiments(
+        self,
+        findings: Findings = (),
+        trials: int = 100,
+        *,
+        cost: Mapping[str, float] | None = None,
+        present: Present | None = None,
+        at: datetime | None = None,
+        reruns: Iterable[Header] = (),
+    ) -> list[Experiment]:
+        """What to measure next: more trials on each leaf, best first by what they teach for their cost.
+
+        Args:
+            findings, present, at, reruns: as in ``evaluate``.
+            trials: how many more on each leaf.
+            cost: of one trial on a leaf; 1 where it is not named.
+        """
+        doubted, evidence = self.judged_by(findings, present, at=at, reruns=reruns)
+        return next_experiments(doubted.graph, read_confidences(doubted.graph, evidence), trials, cost)
+
+    def cut_sets(self) -> CutSets:
+        """The minimal sets of leaves whose failure makes the top claim false; no evidence is needed."""
+        return minimal_cut_sets(self.graph)
+
+    def debate(
+        self,
+        findings: Findings = (),
+        risk_case: Case | None = None,
+        *,
+        present: Present | None = None,
+        at: datetime | None = None,
+        reruns: Iterable[Header] = (),
+    ) -> Debate:
+        """Each doubt beside its replies, with the values they have now; arguments as in ``evaluate``.
+
+        Args:
+            findings, present, at, reruns: as in ``evaluate``.
+            risk_case: the adversary's document; what it raises and the case nowhere takes up is listed.
+        """
+        doubted, evidence = self.judged_by(findings, present, at=at, reruns=reruns)
+        leaves = {name: state.now for name, state in read_leaves(doubted.graph, evidence).items()}
+        return debate(doubted, judge(doubted.graph, evidence), risk_case, leaves=leaves)
+
+    def challenged(self, findings: Findings, about: Iterable[Finding | Header] | None = None) -> Case:
+        """The case with the doubts that measurements themselves raise, as visible counter elements.
+
+        Evidence from a benchmark that is mostly capability, or that measures unreliably, carries that
+        defeater by itself, and so does correlation that alone carries a causal claim.
+
+        Args:
+            findings: where cited Findings are found.
+            about: Findings on benchmarks (kinds ``metascience.capability_correlation`` and
+                ``metascience.reliability``); None: those among ``findings``.
+        """
+        looked = lookup(findings)
+        return challenged(self, looked, looked.held() if about is None else about)
 
     def render(
-        self, verdict: Verdict | None = None, link: Link | None = None, *, standalone: bool = True
+        self,
+        verdict: Verdict | None = None,
+        link: Link | None = None,
+        *,
+        anchor: Link | None = None,
+        standalone: bool = True,
     ) -> str:
         """Draw the case as SVG text: the same case and verdict give the same bytes.
 
         Args:
             verdict: states to show; without one, the argument alone.
             link: address of a Finding's page by its id.
+            anchor: address of an element by its id, for a page that tells more of it.
             standalone: carry its own styles for light and dark; False inside a page that has them.
         """
-        return draw(self.graph, self.name, verdict, link, standalone=standalone)
+        return draw(self.graph, self.name, verdict, link, anchor=anchor, standalone=standalone)
 
     def outline(self, verdict: Verdict | None = None, link: Link | None = None, *, form: str = "list") -> str:
         """The case as HTML text, for readers who do not see the drawing: a nested ``list`` or a ``table``."""
@@ -227,79 +395,6 @@ class Case:
 
     def _repr_html_(self) -> str:
         return self.render()
-
-
-def _is_text(source: str) -> bool:
-    return "\n" in source or ": " in source or source.endswith(":") or not source.strip()
-
-
-def _read_file(path: Path, shown: str, modules: dict[str, Module]) -> None:
-    key = str(path.resolve())
-    if key in modules:
-        return
-    modules[key] = module = parse_module(_decoded(path, shown), file=shown)
-    for used in module.uses:
-        other = path.parent / used
-        _read_file(other, str(other), modules)
-
-
-def _decoded(path: Path, shown: str) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        near = did_you_mean(path.name, _neighbours(path))
-        raise MissingError(
-            "Y04", f"No case file {shown}.", near or "Give the path of a gsn2x YAML file."
-        ) from None
-    except UnicodeDecodeError as error:
-        problem = f"{shown} is not text: byte {error.start} is not UTF-8."
-        raise InputError("Y01", problem, "Give a gsn2x YAML file in UTF-8.") from None
-    except OSError as error:
-        raise InputError(
-            "Y01", f"{shown} cannot be read: {error.strerror}.", "Give a readable YAML file."
-        ) from None
-
-
-def _neighbours(path: Path) -> list[str]:
-    return sorted(other.name for other in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-
-
-def _replace_file(path: Path, text: str) -> None:
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        remedy = "Free some space or choose another folder; what was there before is unchanged."
-        raise InputError("Y06", f"{path} cannot be written: {error.strerror or error}.", remedy) from None
-
-
-def _normal(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
-    return tuple(_normal_node(node) for node in sorted(nodes, key=lambda node: node.id))
-
-
-def _normal_node(node: Node) -> Node:
-    text = None if node.text is None else _lines(node.text)
-    layers = tuple(sorted((name, _lines(value)) for name, value in node.layers))
-    return replace(
-        node,
-        text=text,
-        layers=layers,
-        supported_by=tuple(dict.fromkeys(node.supported_by)),
-        in_context_of=tuple(dict.fromkeys(node.in_context_of)),
-        classes=tuple(dict.fromkeys(node.classes)),
-    )
-
-
-def _lines(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _bound(nodes: tuple[Node, ...], findings: Mapping[str, str]) -> tuple[Node, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from pellucid.cases.nodes import BACKGROUND, Module, Node
+from pellucid.cases.nodes import BACKGROUND, Module, Node, NodeKind
 
 Pair = frozenset[str]
 Key = TypeVar("Key")
@@ -18,7 +18,8 @@ Key = TypeVar("Key")
 class Graph:
     """The relations of an argument by element id, with lists made unique and extensions applied.
 
-    Names that exist nowhere stay in the lists: an absent leg must count as absent, never vanish.
+    Names that exist nowhere stay in the lists: an absent leg must count as absent, never vanish. An away goal
+    rests on the goal of the other module for which it stands, when that module is in the set.
     """
 
     nodes: Mapping[str, Node]
@@ -37,7 +38,7 @@ class Graph:
         for node in (node for module in modules for node in module.nodes):
             if nodes.setdefault(node.id, node) is node:
                 support[node.id] = list(node.supported_by)
-        for foreign, local in _developed(modules):
+        for foreign, local in (*_developed(modules), *_at_home(modules)):
             support.get(foreign, []).extend(local)
         return Graph(
             nodes,
@@ -126,6 +127,20 @@ def _developed(modules: tuple[Module, ...]) -> Iterator[tuple[str, tuple[str, ..
         for extension in module.extends:
             if extension.module in known:
                 yield from extension.develops
+
+
+def _at_home(modules: tuple[Module, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Away goals, each with the goal of the other module for which it stands."""
+    goals = {
+        (module.name, node.id): node
+        for module in modules
+        for node in module.nodes
+        if node.kind is NodeKind.GOAL
+    }
+    for node in goals.values():
+        away = node.away
+        if away is not None and away.element != node.id and (away.module, away.element) in goals:
+            yield node.id, (str(away.element),)
 
 
 def _grouped(pairs: Iterable[tuple[Key, str]]) -> dict[Key, tuple[str, ...]]:

@@ -1,4 +1,18 @@
-"""The elements of a safety argument: nodes, what they cite, and the modules that hold them."""
+"""The elements of a safety argument: nodes, what they cite, and the modules that hold them.
+
+What gsn2x does not know of Goal Structuring Notation, version 3, is said in string attributes (layers), so
+that it still reads the file:
+
+- ``away: MODULE`` or ``away: MODULE/ID`` on a goal, solution, context, assumption or justification: the
+  element stands for one of another module. There is no away strategy.
+- ``symbol: module`` or ``symbol: contract``: the element stands for a whole module or a contract module.
+- ``uninstantiated: "true"``: a placeholder in it is still to be filled.
+- ``optional: "true"``: its parents may do without it.
+- ``multiplicity: NAME``: it and what is below it is repeated for each item of the list parameter ``NAME``.
+- ``choice: "m of n"`` (exactly m) or ``choice: "m..k"`` (m to k): how many of its supportedBy are to be
+  chosen.
+- ``block: NAME`` on a strategy: which of the five blocks of Claims, Arguments, Evidence the step is.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +21,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from typing import Literal
+
+HorizontalIndex = tuple[Literal["relative", "absolute"], int | Literal["last"]]
 
 
 class NodeKind(StrEnum):
@@ -43,6 +59,7 @@ COUNTERS = frozenset({NodeKind.COUNTER_GOAL, NodeKind.COUNTER_SOLUTION})
 CITING = frozenset({NodeKind.SOLUTION, NodeKind.COUNTER_SOLUTION, NodeKind.ASSUMPTION})
 BACKGROUND = frozenset({NodeKind.CONTEXT, NodeKind.JUSTIFICATION})
 SIDE = BACKGROUND | {NodeKind.ASSUMPTION}
+BLOCKS = ("decomposition", "substitution", "concretion", "calculation", "evidence-incorporation")
 
 
 def kind_of_prefix(node_id: str) -> NodeKind | None:
@@ -74,6 +91,59 @@ class Acceptance:
 
 
 @dataclass(frozen=True)
+class Away:
+    """What an away element stands for: a module, or one element of it."""
+
+    module: str
+    """Name of the other module."""
+    element: str | None = None
+    """Id of the element there; None when the module as a whole is meant."""
+
+    @staticmethod
+    def parse(text: str) -> Away | None:
+        """Read ``MODULE`` or ``MODULE/ID``; None when either is empty.
+
+        Example:
+            >>> Away.parse("Hazards/G4")
+            Away(module='Hazards', element='G4')
+        """
+        module, slash, element = (part.strip() for part in text.partition("/"))
+        return Away(module, element or None) if module and bool(slash) == bool(element) else None
+
+    def __str__(self) -> str:
+        return self.module if self.element is None else f"{self.module}/{self.element}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How many of the legs of an element are to be chosen when a pattern is filled in."""
+
+    least: int
+    """At least so many."""
+    most: int
+    """At most so many."""
+    of: int | None = None
+    """Out of so many, when the author says so."""
+
+    @staticmethod
+    def parse(text: str) -> Choice | None:
+        """Read ``m of n`` or ``m..k``; None when it says neither, or more than there are.
+
+        Example:
+            >>> Choice.parse("1 of 3"), Choice.parse("1..2")
+            (Choice(least=1, most=1, of=3), Choice(least=1, most=2, of=None))
+        """
+        found = re.fullmatch(r"\s*([0-9]{1,6})\s*(of|\.\.)\s*([0-9]{1,6})\s*", text)
+        if found is None or int(found[1]) > int(found[3]):
+            return None
+        first, last = int(found[1]), int(found[3])
+        return Choice(first, first, last) if found[2] == "of" else Choice(first, last)
+
+    def __str__(self) -> str:
+        return f"{self.least}..{self.most}" if self.of is None else f"{self.least} of {self.of}"
+
+
+@dataclass(frozen=True)
 class Node:
     """One element of an argument, with everything that its file says about it."""
 
@@ -101,7 +171,7 @@ class Node:
     """Style classes for a drawing."""
     url: str | None = None
     """A page about it."""
-    horizontal_index: tuple[Literal["relative", "absolute"], int | Literal["last"]] | None = None
+    horizontal_index: HorizontalIndex | None = None
     """The author's wish for its place among its neighbours."""
     rank_increment: int = 0
     """How many ranks further down its author wants it."""
@@ -146,6 +216,46 @@ class Node:
         """Who accepted it and when; None when nobody did."""
         return Acceptance.parse(self.layer("accepted") or "")
 
+    @property
+    def away(self) -> Away | None:
+        """The module, or the element of another module, that it stands for; None when it is at home."""
+        return Away.parse(self.layer("away") or "")
+
+    @property
+    def symbol(self) -> Literal["module", "contract"] | None:
+        """Whether it stands for a ``module`` or a ``contract`` module; None for an ordinary element."""
+        said = (self.layer("symbol") or "").strip()
+        return "module" if said == "module" else "contract" if said == "contract" else None
+
+    @property
+    def uninstantiated(self) -> bool:
+        """Whether a placeholder in it is still to be filled."""
+        return self._says_true("uninstantiated")
+
+    @property
+    def optional(self) -> bool:
+        """Whether its parents may do without it when a pattern is filled in."""
+        return self._says_true("optional")
+
+    @property
+    def multiplicity(self) -> str | None:
+        """The list parameter for each item of which it, with what is below, is repeated."""
+        return (self.layer("multiplicity") or "").strip() or None
+
+    @property
+    def choice(self) -> Choice | None:
+        """How many of its legs are to be chosen when a pattern is filled in; None for all."""
+        return Choice.parse(self.layer("choice") or "")
+
+    @property
+    def block(self) -> str | None:
+        """The block of Claims, Arguments, Evidence that a strategy is, with hyphens: one of ``BLOCKS``."""
+        said = "-".join((self.layer("block") or "").replace("_", " ").replace("-", " ").split()).lower()
+        return said if said in BLOCKS else None
+
+    def _says_true(self, name: str) -> bool:
+        return (self.layer(name) or "").strip().lower() == "true"
+
     def needed(self, legs: int) -> int | None:
         """How many of ``legs`` supporting legs must hold; None when ``need`` cannot be met or read."""
         words = {"all": legs, "any": 1}
@@ -185,6 +295,14 @@ class Module:
     """What it adds to other modules."""
     layers: tuple[tuple[str, str], ...] = ()
     """Every other string attribute of the module."""
+    stylesheets: tuple[str, ...] = ()
+    """Style sheets that gsn2x links in its drawings."""
+    horizontal_index: HorizontalIndex | None = None
+    """The author's wish for its place in a drawing of the modules."""
+    rank_increment: int = 0
+    """How many ranks further down its author wants it in a drawing of the modules."""
+    char_wrap: int | None = None
+    """Characters after which the lines of its elements break."""
     file: str = field(default="", compare=False)
     """The file it was read from, as it was given."""
 

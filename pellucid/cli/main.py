@@ -21,6 +21,7 @@ from pellucid.cli.commands import (
     doctor,
     findings,
     library,
+    metascience,
     models,
     organisms,
     serve,
@@ -57,6 +58,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(organisms.app, name="organisms")
 app.add_typer(dictionaries.app, name="dictionaries")
 app.add_typer(circuits.app, name="circuits")
+app.add_typer(metascience.app, name="metascience")
 app.add_typer(library.app, name="library")
 app.add_typer(study.app, name="study")
 app.add_typer(findings.app, name="findings")

@@ -14,8 +14,8 @@ from typing import Any
 from pellucid.findings.errors import MissingError
 
 # Showing, storing or scheduling differently changes no measurement: were these rooms part of a method's
-# code, a new label on a plot would make all evidence stale. The estimators are the exception, as they make
-# numbers.
+# code, a new label on a plot would make all evidence stale. The exceptions make numbers: the estimators, and
+# the reader of evaluation logs.
 NOT_CODE = (
     "pellucid.findings",
     "pellucid.store",
@@ -25,6 +25,7 @@ NOT_CODE = (
     "pellucid.cli",
 )
 ESTIMATORS = "pellucid.findings.statistics"
+MAKING_NUMBERS = (ESTIMATORS, "pellucid.findings.logs")
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -101,7 +102,7 @@ def sources(module: str) -> dict[str, Path]:
 
 def makes_numbers(name: str, method: str) -> bool:
     """Whether a module belongs to the code of a measurement."""
-    return name in {method, ESTIMATORS} or not name.startswith(NOT_CODE)
+    return name == method or name.startswith(MAKING_NUMBERS) or not name.startswith(NOT_CODE)
 
 
 @cache

@@ -87,8 +87,13 @@ def start(
     dtype: str = "float32",
     parents: Sequence[str] = (),
     command: str = "",
+    started: str = "",
 ) -> Record:
-    """Begin a measurement: take the clock, the code digest, the commit and the package versions."""
+    """Begin a measurement: take the clock, the code digest, the commit and the package versions.
+
+    ``started`` is given for what ran earlier and elsewhere, as an evaluation whose log is read: its evidence
+    is as old as the run, not as the reading.
+    """
     path = f"{method.__module__}.{method.__qualname__}"
     provenance = Provenance(
         method=path,
@@ -104,7 +109,7 @@ def start(
         packages=versions(),
         commit=commit(),
         host=platform.node(),
-        started=now(),
+        started=started or now(),
         command=command,
     )
     return Record(provenance, time.perf_counter())

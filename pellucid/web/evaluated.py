@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pellucid.cases import Case
-from pellucid.findings import MissingError, code_digest
+from pellucid.web.present import World, world_of
 
 if TYPE_CHECKING:
-    from pellucid.cases import Sensitivity, Verdict
+    from pellucid.cases import Confidence, Debate, Experiment, Sensitivity, Verdict
     from pellucid.findings import Header
     from pellucid.store import CaseRecord, Store
+
+TRIALS = 100
+"""How many more trials on a leaf are weighed against each other."""
 
 
 @dataclass(frozen=True)
@@ -22,31 +24,43 @@ class Evaluated:
 
     record: CaseRecord
     """The case as it is stored."""
-    case: Case
-    """The argument."""
+    world: World
+    """The argument with the doubts that its evidence raises, and what it is judged by."""
     verdict: Verdict
     """What the stored Findings say about it."""
-    store: Store
-    """Where its Findings are."""
-    present: Mapping[str, str]
-    """Digests of the methods as they are now."""
+
+    @property
+    def case(self) -> Case:
+        """The argument."""
+        return self.world.case
 
     def find(self, identity: str) -> Header | None:
         """The header of a Finding, None when the store has none."""
-        return header_or_none(self.store, identity)
+        return self.world.findings(identity)
 
     @cached_property
     def sensitivity(self) -> list[Sensitivity]:
         """What hangs on each leaf."""
-        return self.case.sensitivity(self.find, self.present)
+        world = self.world
+        return self.case.sensitivity(world.findings, world.present, reruns=world.reruns)
 
+    @cached_property
+    def confidence(self) -> Confidence:
+        """How sure one may be of each element, in four calculi."""
+        world = self.world
+        return self.case.confidence(world.findings, world.present, reruns=world.reruns)
 
-def header_or_none(store: Store, identity: str) -> Header | None:
-    """The header of a Finding by id, None when the store has none."""
-    try:
-        return store.header(identity)
-    except MissingError:
-        return None
+    @cached_property
+    def experiments(self) -> list[Experiment]:
+        """What to measure next."""
+        world = self.world
+        return self.case.experiments(world.findings, TRIALS, present=world.present, reruns=world.reruns)
+
+    @cached_property
+    def debate(self) -> Debate:
+        """Each doubt beside its replies."""
+        world = self.world
+        return self.case.debate(world.findings, present=world.present, reruns=world.reruns)
 
 
 def evaluated(store: Store, name: str) -> Evaluated:
@@ -56,22 +70,5 @@ def evaluated(store: Store, name: str) -> Evaluated:
         MissingError of the store when there is no such case.
     """
     record = store.case(name)
-    case = Case.read(record.yaml)
-    present = present_code(case, store)
-    verdict = case.evaluate(lambda found: header_or_none(store, found), present)
-    return Evaluated(record, case, verdict, store, present)
-
-
-def present_code(case: Case, store: Store) -> dict[str, str]:
-    """Digests of the methods that the cited Findings name, as their source is now."""
-    cited = (header_or_none(store, found) for found in set(case.citations.values()))
-    methods = {header.provenance.method for header in cited if header is not None}
-    return {f"code:{method}": digest_now(method) for method in methods}
-
-
-def digest_now(method: str) -> str:
-    """The digest of a method's source; ``gone`` when the method does not exist any more."""
-    try:
-        return code_digest(method)
-    except MissingError:
-        return "gone"
+    world = world_of(Case.read(record.yaml), store, code_only=True)
+    return Evaluated(record, world, world.verdict())

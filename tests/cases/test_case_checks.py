@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from case_arguments import header, retracted
 
-from pellucid.cases import Case
+from pellucid.cases import Case, Module, Node
+from pellucid.cases.checks.notation import check_notation
 from pellucid.findings import Header
 
 GSN = Path(__file__).parent / "data" / "gsn"
@@ -259,6 +260,201 @@ def test_ten_thousand_elements_are_checked() -> None:
     chain = "".join(f"G{index}: {{supportedBy: [G{index + 1}]}}\n" for index in range(9_999))
     assert codes(chain + "G9999: {supportedBy: [G0]}\n") == ["C01", "C04"]
     assert codes(chain + "G9999: {undeveloped: true}\n") == []
+
+
+# What gsn2x does, case by case ---------------------------------------------------------------------
+
+
+def test_claim_points_sit_on_what_the_element_itself_names() -> None:
+    acp = (
+        "G1: {supportedBy: [Sn1], inContextOf: [C1]}\nSn1: {acp: {P: %s}}\nC1: {}\nCSn1: {challenges: Sn1}\n"
+    )
+    assert codes(acp % "Sn1") == []
+    for other in ("G1", "CSn1", "C1", "Sn7"):
+        assert codes(acp % other) == ["V09"]
+    own = "G1: {supportedBy: [Sn1], inContextOf: [C1], acp: {P: [%s]}}\nSn1: {}\nC1: {}\n"
+    assert codes(own % "G1, Sn1, C1") == []
+    assert codes("G1: {supportedBy: [Sn7], acp: {P: Sn7}}\n") == ["V09", "C03"]
+
+
+def test_defeated_relations_are_those_that_the_element_itself_states() -> None:
+    text = "G1: {supportedBy: [Sn1]}\nSn1: {}\nCSn1: {challenges: Sn1}\n"
+    assert codes(text.replace("[Sn1]}", "[Sn1], defeatedRelation: [Sn1]}")) == []
+    assert codes(text.replace("challenges: Sn1", "challenges: Sn1, defeatedRelation: Sn1")) == []
+    assert codes(text.replace("Sn1: {}", "Sn1: {defeatedRelation: G1}")) == ["V13"]
+    assert codes(text.replace("Sn1: {}", "Sn1: {defeatedRelation: CSn1}")) == ["V13"]
+    assert codes(text.replace("challenges: Sn1", "challenges: G1 -> Sn1, defeatedRelation: G1")) == ["V13"]
+
+
+def test_an_element_of_no_kind_may_neither_hold_nor_be_held() -> None:
+    assert codes("G1: {supportedBy: [x1]}\nx1: {}\n") == ["V04", "V01"]
+    assert codes("G1: {supportedBy: [Sn1]}\nSn1: {}\nx1: {supportedBy: [Sn1]}\n") == ["V01", "V04", "C01"]
+    assert codes("G1: {supportedBy: [x1]}\nx1: {nodeType: Solution}\n") == []
+
+
+@pytest.mark.parametrize("kind", ["Sn1", "C1", "A1", "J1", "CSn1"])
+def test_only_goals_strategies_and_counter_goals_hold_support(kind: str) -> None:
+    found = codes(f"G1: {{supportedBy: [G2]}}\nG2: {{undeveloped: true}}\n{kind}: {{supportedBy: [G2]}}\n")
+    assert found.count("V04") == 1
+
+
+def test_counter_goals_hold_counters_only() -> None:
+    text = SOUND + "CG1: {challenges: G1, supportedBy: [%s]}\nCG2: {}\nCSn1: {}\n"
+    assert codes(text % "CG2, CSn1") == []
+    assert "V04" in codes(text % "Sn1")
+    assert "V04" in codes(text.replace("challenges: G1", "inContextOf: [C1]") % "CG2, CSn1")
+
+
+def test_dialectic_elements_are_told_once_a_module() -> None:
+    text = SOUND + "CG1: {challenges: G1, supportedBy: [CSn1, CSn2]}\nCSn1: {}\nCSn2: {}\n"
+    (found,) = [d for d in Case.read(text).check(also=["V11"]) if d.code == "V11"]
+    assert found.message == "Dialectic elements are used: CG1, CSn1, CSn2."
+    assert codes(SOUND, also=["V11"]) == []
+
+
+def test_undeveloped_strategies_and_goals_without_support_are_alike() -> None:
+    assert codes("G1: {supportedBy: [S1]}\nS1: {undeveloped: true}\n") == []
+    assert codes("G1: {supportedBy: [S1]}\nS1: {undeveloped: false}\n") == ["V02"]
+    assert codes("G1: {undeveloped: true}\n") == []
+    assert codes("G1: {inContextOf: [G1], undeveloped: true}\n") == ["V06", "V04", "C01"]
+
+
+def test_an_independent_circle_is_not_reached() -> None:
+    text = "G1: {supportedBy: [S1]}\nS1: {supportedBy: [G2]}\nG2: {supportedBy: [G1]}\nG3: {supportedBy: [Sn1]}\nSn1: {}\n"
+    assert codes(text) == ["C04", "C08", "C08", "C08"]
+    assert codes(text, strict_peer=True) == ["C04"]
+
+
+def test_an_argument_without_a_top_stops_the_peer() -> None:
+    text = "G1: {supportedBy: [S1]}\nS1: {supportedBy: [G1]}\n"
+    assert codes(text) == ["C01", "C04"]
+    assert codes(text, strict_peer=True) == ["C01"]
+
+
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        ("V03", "C03"),
+        ("C03", "C02"),
+        ("C14", "C02"),
+        ("C02", "C08"),
+        ("C04", "C08"),
+    ],
+)
+def test_the_peer_reports_no_later_stage(first: str, later: str) -> None:
+    circle = "G7: {supportedBy: [G8]}\nG8: {supportedBy: [G7]}\n"
+    texts = {
+        ("V03", "C03"): "G1: {supportedBy: [Sn7], undeveloped: true}\n",
+        ("C03", "C02"): "S1: {supportedBy: [Sn7]}\n",
+        ("C14", "C02"): "S1: {supportedBy: [Sn1]}\nSn1: {}\nCSn1: {challenges: Sn9}\n",
+        ("C02", "C08"): "S1: {supportedBy: [Sn1]}\nSn1: {}\n" + circle,
+        ("C04", "C08"): SOUND + circle,
+    }
+    text = texts[first, later]
+    assert {first, later} <= set(codes(text))
+    assert first in codes(text, strict_peer=True)
+    assert later not in codes(text, strict_peer=True)
+
+
+def test_warnings_never_stop_the_peer() -> None:
+    text = "G1: {supportedBy: [G2, G2]}\nG2: {}\nG3: {undeveloped: true}\n"
+    assert codes(text, strict_peer=True) == ["V05", "V02", "C01"]
+
+
+def test_the_peer_does_not_know_our_checks() -> None:
+    text = SOUND.replace("Sn1: {}", "Sn1: {accepted: 'Ada, 2026-11-21', away: Nowhere, symbol: box}")
+    assert codes(text, strict_peer=True) == []
+    assert "E14" in codes(text)
+
+
+# Extensions of the notation ------------------------------------------------------------------------
+
+
+def notation(text: str) -> list[str]:
+    case = Case.read(text)
+    return [f"{d.code} {d.message} {d.remedy}" for d in check_notation(case.modules, case.graph)]
+
+
+def test_sound_marks_give_nothing() -> None:
+    text = (
+        "module: {name: M}\nG1: {supportedBy: [S1, G2], choice: 1 of 2}\nG2: {away: M/G1, optional: 'true'}\n"
+        "S1: {supportedBy: [G3, G4], choice: 1..2, block: substitution, inContextOf: [J1]}\nJ1: {away: M}\n"
+        "G3: {symbol: module, uninstantiated: 'true'}\nG4: {symbol: contract, multiplicity: hazards}\n"
+    )
+    assert notation(text) == []
+    assert [node.symbol for node in Case.read(text).nodes.values()].count("contract") == 1
+
+
+def two_modules(tmp_path: Path, away: str) -> Case:
+    (tmp_path / "a.yaml").write_text(
+        f"module: {{name: A, uses: [b.yaml]}}\nG1: {{supportedBy: [G2]}}\nG2: {{away: {away}}}\n"
+    )
+    (tmp_path / "b.yaml").write_text(
+        "module: {name: B}\nG3: {supportedBy: [Sn3]}\n"
+        f"Sn3: {{finding: {header().id}, predicate: score.low >= 1}}\n"
+    )
+    return Case.read(tmp_path / "a.yaml")
+
+
+def test_an_away_goal_is_worth_what_it_is_worth_at_home(tmp_path: Path) -> None:
+    case = two_modules(tmp_path, "B/G3")
+    assert case.check([header()]) == []
+    assert case.graph.roots == ("G1",)
+    assert case.evaluate([header()]).states["G1"].value == "T"
+    assert case.evaluate([]).states["G1"].value == "U"
+
+
+def test_an_away_goal_of_a_module_that_is_not_there_stays_open(tmp_path: Path) -> None:
+    for away in ("B/G4", "C/G3", "B", "A/G2"):
+        case = two_modules(tmp_path, away)
+        assert case.graph.support["G2"] == ()
+        assert case.evaluate([header()]).states["G1"].value == "U"
+
+
+def test_modules_that_rest_on_each_other_are_a_circle() -> None:
+    one = Module("A", (Node("G1", supported_by=("G2",)), Node("G2", layers=(("away", "B/G3"),))))
+    two = Module("B", (Node("G3", supported_by=("G4",)), Node("G4", layers=(("away", "A/G1"),))))
+    assert [d.message for d in Case((one, two)).check() if d.code == "C04"] == [
+        "The support runs in a circle: G1 -> G2 -> G3 -> G4 -> G1."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("S1: {away: M}", "V14 There is no away strategy, as 'S1' says. Mark a goal, solution"),
+        ("CG1: {away: M}", "V14 There is no away counter goal"),
+        ("x1: {away: M}", "V14 There is no away element"),
+        ("G1: {away: /G2}", "V14 away of 'G1' is '/G2'. Write `away: MODULE` or `away: MODULE/ID`."),
+        ("G1: {away: M/}", "V14 away of 'G1' is 'M/'."),
+        (
+            "G1: {away: Other/G2}",
+            "V14 'G1' stands for module 'Other', which is not in the set. Read the case",
+        ),
+        ("module: {name: Pumps}\nG1: {away: Pump/G2}", "Did you mean 'Pumps'?"),
+        (
+            "module: {name: M}\nG1: {away: M/G22}\nG2: {}",
+            "'G22', which module 'M' has not. Did you mean 'G2'?",
+        ),
+        (
+            "G1: {symbol: modul}",
+            "V15 symbol of 'G1' is 'modul'. Write module or contract. Did you mean 'module'?",
+        ),
+        ("G1: {optional: yes}", "V16 optional of 'G1' is 'yes'. Write `optional: \"true\"`, or remove it."),
+        ("G1: {uninstantiated: 1}", "V16 uninstantiated of 'G1' is '1'."),
+        ("G1: {multiplicity: ' '}", "V16 multiplicity of 'G1' names no parameter."),
+        ("G1: {choice: two of three}", "V16 choice of 'G1' is 'two of three'. Write `m of n` or `m..k`"),
+        ("G1: {choice: 3 of 2}", "V16 choice of 'G1' is '3 of 2'."),
+        ("G1: {choice: 1 of 2}", "V16 'G1' offers a choice but has no support."),
+        ("G1: {choice: 1 of 2, supportedBy: [a, b, c]}", "V16 'G1' offers a choice of 2 but has 3 legs."),
+        ("G1: {block: decomposition}", "V17 'block' has no effect on the goal 'G1'. Say it of a strategy."),
+        ("S1: {block: decompositon}", "V17 block of 'S1' is 'decompositon'. Did you mean 'decomposition'?"),
+        ("S1: {block: calculation}", "V17 The calculation 'S1' has no side-claim"),
+    ],
+)
+def test_marks_that_say_nothing_are_told(text: str, message: str) -> None:
+    (found,) = notation(text + "\n")
+    assert message in found
 
 
 # Evidence ------------------------------------------------------------------------------------------

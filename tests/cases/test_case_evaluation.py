@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.cases import Case, Node, NodeKind
-from pellucid.cases.kleene import Reading, at_least, both, either, invert
+from pellucid.cases.evaluation.kleene import Reading, at_least, both, either, invert
 
 VALUES = {"T": Reading(1, 0), "F": Reading(0, 1), "U": Reading(0, 0)}
 COUNTER = NodeKind.COUNTER_SOLUTION

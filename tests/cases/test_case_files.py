@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.cases import Acceptance, Case, Extension, Module, Node, NodeKind
-from pellucid.cases.gsn_yaml import dump_module, parse_module
+from pellucid.cases.formats.gsn_yaml import dump_module, parse_module
+from pellucid.cases.nodes import Away, Choice
 from pellucid.findings import InputError, MissingError
 
 DATA = Path(__file__).parent / "data"
@@ -85,6 +86,10 @@ modules = st.builds(
         ),
         max_size=2,
     ).map(tuple),
+    stylesheets=lists,
+    rank_increment=st.integers(0, 3),
+    char_wrap=st.none() | st.integers(1, 99),
+    horizontal_index=st.none() | st.just(("absolute", "last")),
 )
 
 
@@ -169,6 +174,71 @@ def test_prefixes_longest_first_and_case_sensitive(name: str, kind: str) -> None
     assert Node(name, node_type=NodeKind.GOAL).kind is NodeKind.GOAL
 
 
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("M", Away("M")),
+        (" M / G1 ", Away("M", "G1")),
+        ("M/a/b", Away("M", "a/b")),
+        ("", None),
+        ("/", None),
+        ("M/", None),
+        ("/G1", None),
+    ],
+)
+def test_away_names_a_module_and_perhaps_an_element(text: str, read: Away | None) -> None:
+    assert Away.parse(text) == read == Node("G1", layers=(("away", text),)).away
+    assert read is None or Away.parse(str(read)) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("1 of 3", Choice(1, 1, 3)),
+        ("0..2", Choice(0, 2)),
+        (" 2..2 ", Choice(2, 2)),
+        ("1of3", Choice(1, 1, 3)),
+        ("3 of 2", None),
+        ("2..1", None),
+        ("-1..2", None),
+        ("1...3", None),
+        ("", None),
+        ("٣ of ٤", None),
+        ("1 of 99999999", None),
+    ],
+)
+def test_a_choice_is_m_of_n_or_a_range(text: str, read: Choice | None) -> None:
+    assert Choice.parse(text) == read == Node("G1", layers=(("choice", text),)).choice
+    assert read is None or Choice.parse(str(read)) == read
+
+
+def test_marks_of_patterns_and_symbols_are_texts() -> None:
+    node = Case.read(
+        "G1: {optional: true, uninstantiated: 'True', multiplicity: ' hazards ', symbol: contract}\n"
+        "S1: {block: Evidence Incorporation}\n"
+    ).nodes
+    assert (node["G1"].optional, node["G1"].uninstantiated, node["G1"].multiplicity) == (
+        True,
+        True,
+        "hazards",
+    )
+    assert (node["G1"].symbol, node["S1"].block) == ("contract", "evidence-incorporation")
+    bare = Node("G2", layers=(("optional", "no"), ("symbol", "box"), ("block", "none")))
+    assert not bare.optional
+    assert (bare.symbol, bare.block, bare.away, bare.choice, bare.multiplicity) == (None,) * 5
+
+
+def test_a_module_keeps_what_gsn2x_draws_it_with() -> None:
+    text = (
+        "module:\n  name: M\n  stylesheets: [a.css, b.css]\n  horizontalIndex: {relative: -1}\n"
+        "  rankIncrement: 2\n  charWrap: 30\n  author: Ada\n"
+    )
+    (module,) = Case.read(text).modules
+    assert (module.stylesheets, module.horizontal_index) == (("a.css", "b.css"), ("relative", -1))
+    assert (module.rank_increment, module.char_wrap, module.layers) == (2, 30, (("author", "Ada"),))
+    assert parse_module(dump_module(module), file="file") == module
+
+
 def test_acceptance_needs_a_name_and_a_day() -> None:
     assert str(Acceptance.parse(" Ada, Countess, 2026-11-21 ")) == "Ada, Countess, 2026-11-21"
     for text in ("", "Ada", "2026-11-21", ", 2026-11-21", "Ada, 2026-02-30", "Ada, soon", "Ada 2026-11-21"):
@@ -198,6 +268,13 @@ def test_an_element_may_be_empty_and_a_list_may_be_one_name() -> None:
     case = Case.read("G1:\n  supportedBy: Sn1\n  inContextOf:\nSn1:\nC1: {}\n")
     assert case.nodes["G1"].supported_by == ("Sn1",)
     assert case.nodes["G1"].in_context_of == ()
+
+
+def test_other_attributes_may_be_anything_as_in_gsn2x() -> None:
+    node = Case.read(
+        'G1:\n  marked: true\n  list:\n    - a\n    - 1\n  map: { a: "b", c: [d, ] }\n  nothing:\n'
+    ).nodes["G1"]
+    assert node.layers == (("marked", "true"), ("list", '["a", "1"]'), ("map", '{"a": "b", "c": ["d"]}'))
 
 
 def test_anchors_are_followed_once() -> None:
@@ -243,7 +320,8 @@ def test_anchors_are_followed_once() -> None:
             "Y03",
             "G1 acp is a list; expected names of claim points with the ids they sit on",
         ),
-        ("G1:\n  layer: {a: b}\n", "Y03", "G1 layer is a mapping; expected a text"),
+        ("G1:\n  finding: {a: b}\n", "Y03", "G1 finding is a mapping; expected a text"),
+        ("G1:\n  need: [any]\n", "Y03", "G1 need is a list; expected a text"),
         ("module: name\nG1: {}\n", "Y03", "module is a single value; expected a mapping with a name"),
         ("module: {extends: [a]}\n", "Y03", "module extends needs entries with `module` and `develops`"),
         (

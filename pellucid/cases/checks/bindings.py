@@ -1,17 +1,23 @@
-"""Checks E01 to E14 and D01 to D03: what the leaves cite, and whether challenges are complete."""
+"""Checks E01 to E18 and D01 to D03: what the leaves cite, and whether challenges are complete."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pellucid.cases.evidence import Evidence
+from pellucid.cases.checks.defeaters import check_causes, check_challenge, check_defeaters, check_samples
+from pellucid.cases.checks.quality import check_quality
+from pellucid.cases.evaluation.verdict import judge
+from pellucid.cases.evidence.citations import citation, is_digest, log_digest
+from pellucid.cases.evidence.evidence import Evidence
+from pellucid.cases.evidence.indicators import LEVELS, WATCHED
+from pellucid.cases.evidence.tolerance import Tolerance
+from pellucid.cases.evidence.validity import LAYER, parse_duration
 from pellucid.cases.graph import Graph
 from pellucid.cases.nodes import CITING, COUNTERS, Module, Node, NodeKind
-from pellucid.cases.verdict import judge
-from pellucid.findings import Diagnostic, Header, InputError, Predicate, did_you_mean
+from pellucid.cases.patterns.placeholders import placeholders
+from pellucid.findings import Diagnostic, InputError, Predicate
 
-DEFEATER_KINDS = ("rebutting", "undercutting", "undermining")
-_BINDINGS = ("finding", "predicate", "refutedBy")
+_BINDINGS = ("finding", "log", "scorer", "predicate", "refutedBy", "tolerance")
 _CITES = CITING - {NodeKind.ASSUMPTION}
 
 
@@ -23,23 +29,26 @@ def check_bindings(modules: tuple[Module, ...], graph: Graph, *, expected: bool)
         graph: its relations.
         expected: whether evidence is asked for; an argument that binds nothing is plain GSN, left alone.
     """
-    bound = expected or any(node.finding or node.predicate for node in graph.nodes.values())
+    bound = expected or any(citation(node) or node.predicate for node in graph.nodes.values())
     for module in modules:
+        yield from _duration(dict(module.layers).get(LAYER), f"module '{module.name}'", module.file)
         for node in module.nodes:
             where = module.where(node)
             yield from _misplaced(node, where)
             yield from _predicates(node, where)
+            yield from _duration(node.layer(LAYER), f"'{node.id}'", where)
+            yield from _tolerance(node, where)
+            yield from _log(node, where)
             yield from _need(node, graph, where)
             if bound:
                 yield from _unbound(node, where)
-                yield from _defeater(node, graph, where)
+                yield from check_challenge(node, graph, where)
+    yield from check_defeaters(modules, graph)
 
 
 def _misplaced(node: Node, where: str) -> Iterator[Diagnostic]:
-    given = [name for name in (*_BINDINGS, "accepted") if node.layer(name) is not None]
-    allowed = (
-        () if node.kind not in CITING else (*_BINDINGS, *(("accepted",) if node.kind not in _CITES else ()))
-    )
+    given = [name for name in (*_BINDINGS, *LEVELS, "accepted") if node.layer(name) is not None]
+    allowed = _allowed(node)
     for name in given:
         if node.kind is not None and name not in allowed:
             problem = f"'{name}' has no effect on the {node.kind.spoken} '{node.id}'."
@@ -49,19 +58,62 @@ def _misplaced(node: Node, where: str) -> Iterator[Diagnostic]:
                 else "Bind a solution or an assumption."
             )
             yield Diagnostic("E14", "warning", where, problem, remedy)
-    if "accepted" in given and "accepted" in allowed and node.accepted is None:
+    if "accepted" in given and node.kind is NodeKind.ASSUMPTION and node.accepted is None:
         problem = f"'{node.id}' is accepted by '{node.layer('accepted')}', which is no name with a day."
         yield Diagnostic("E13", "warning", where, problem, 'Write `accepted: "NAME, YYYY-MM-DD"`.')
 
 
+def _allowed(node: Node) -> tuple[str, ...]:
+    """The bindings that have an effect on an element of this kind."""
+    # a residual doubt is one that somebody accepts as it stands
+    residual = node.kind in COUNTERS and node.layer("residual") is not None
+    accepted = ("accepted",) if node.kind is NodeKind.ASSUMPTION or residual else ()
+    if node.kind not in CITING:
+        return accepted
+    levels = LEVELS if node.kind in WATCHED else ()
+    without_log = () if node.layer("log") is not None else ("scorer",)
+    return tuple(name for name in (*_BINDINGS, *levels, *accepted) if name not in without_log)
+
+
 def _predicates(node: Node, where: str) -> Iterator[Diagnostic]:
-    for name, text in (("predicate", node.predicate), ("refutedBy", node.refuted_by)):
-        if text is None:
+    for name in ("predicate", "refutedBy", *LEVELS):
+        text = node.layer(name)
+        if text is None or next(placeholders(text), None) is not None:
             continue
         try:
             Predicate.parse(text)
         except InputError as error:
             yield Diagnostic("E11", "error", where, f"{name} of '{node.id}': {error.problem}", error.remedy)
+
+
+def _duration(text: str | None, owner: str, where: str) -> Iterator[Diagnostic]:
+    try:
+        if text is not None:
+            parse_duration(text)
+    except InputError as error:
+        yield Diagnostic("E16", "error", where, f"{LAYER} of {owner}: {error.problem}", error.remedy)
+
+
+def _tolerance(node: Node, where: str) -> Iterator[Diagnostic]:
+    try:
+        Tolerance.of(node)
+    except InputError as error:
+        yield Diagnostic("E18", "error", where, f"tolerance of '{node.id}': {error.problem}", error.remedy)
+
+
+def _log(node: Node, where: str) -> Iterator[Diagnostic]:
+    digest = log_digest(node)
+    if digest is None or node.kind not in CITING:
+        return
+    if node.finding is not None:
+        problem = f"'{node.id}' cites a Finding and a log; the log is not read."
+        yield Diagnostic(
+            "E17", "error", where, problem, "Cite one of them, and the other by a leaf of its own."
+        )
+    if not is_digest(digest):
+        problem = f"'{node.id}' cites the log '{digest}', which is no digest."
+        remedy = "Give the sha256 of the file, or its first 8 digits or more: pellucid findings import LOG."
+        yield Diagnostic("E17", "error", where, problem, remedy)
 
 
 def _need(node: Node, graph: Graph, where: str) -> Iterator[Diagnostic]:
@@ -80,33 +132,15 @@ def _need(node: Node, graph: Graph, where: str) -> Iterator[Diagnostic]:
 
 
 def _unbound(node: Node, where: str) -> Iterator[Diagnostic]:
-    if node.kind in _CITES and node.finding is None:
+    if node.kind in _CITES and citation(node) is None:
         problem = f"The {node.kind.spoken if node.kind else 'element'} '{node.id}' cites no Finding."
         yield Diagnostic(
             "E01", "warning", where, problem, "Give it `finding` and `predicate`; until then it is open."
         )
-    elif node.kind in CITING and node.finding is not None and not node.predicate:
-        problem = f"'{node.id}' cites a Finding but states no predicate."
+    elif node.kind in CITING and citation(node) is not None and not node.predicate:
+        what = "Finding" if node.finding is not None else "log"
+        problem = f"'{node.id}' cites a {what} but states no predicate."
         yield Diagnostic("E01", "warning", where, problem, 'Write `predicate: "MEASURE.high <= LIMIT"`.')
-
-
-def _defeater(node: Node, graph: Graph, where: str) -> Iterator[Diagnostic]:
-    if node.kind not in COUNTERS or not node.challenges:
-        return
-    kind = node.layer("defeater")
-    if kind not in DEFEATER_KINDS:
-        said = f"says '{kind}'" if kind else "does not say how"
-        hint = did_you_mean(kind or "", DEFEATER_KINDS)
-        problem = f"'{node.id}' challenges {' -> '.join(node.challenges)} but {said}."
-        remedy = (
-            f"Write `defeater:` with {', '.join(DEFEATER_KINDS[:-1])} or {DEFEATER_KINDS[-1]}. {hint}".strip()
-        )
-        yield Diagnostic("D01", "warning", where, problem, remedy)
-    answered = graph.challengers.get(node.id) or any(graph.doubts(node.id, end) for end in node.challenges)
-    if not answered and not graph.support.get(node.id) and node.finding is None:
-        problem = f"The doubt '{node.id}' has neither evidence nor reply, so what it challenges stays open."
-        remedy = "Bind it to a Finding, or add a counter that answers it."
-        yield Diagnostic("D03", "warning", where, problem, remedy)
 
 
 def check_evidence(modules: tuple[Module, ...], graph: Graph, evidence: Evidence) -> Iterator[Diagnostic]:
@@ -115,63 +149,40 @@ def check_evidence(modules: tuple[Module, ...], graph: Graph, evidence: Evidence
     for module in modules:
         for node in module.nodes:
             where = module.where(node)
-            if node.kind in CITING and node.finding is not None:
-                yield from _cited(node, node.finding, graph, evidence, where)
+            key = citation(node) if node.kind in CITING else None
+            if key is not None:
+                yield from _cited(node, key, graph, evidence, where)
             if node.defeated and verdict.states[node.id].value == "T":
                 problem = f"'{node.id}' is marked defeated but the evidence supports it."
                 yield Diagnostic(
                     "D02", "warning", where, problem, "Drop the mark, or bind the challenge to evidence."
                 )
+    yield from check_causes(modules, graph, evidence.find)
+    yield from check_samples(modules, graph, evidence.find)
 
 
-def _cited(node: Node, finding: str, graph: Graph, evidence: Evidence, where: str) -> Iterator[Diagnostic]:
-    header = evidence.find(finding)
+def _cited(node: Node, key: str, graph: Graph, evidence: Evidence, where: str) -> Iterator[Diagnostic]:
+    header = evidence.find(key)
     if header is None:
-        problem = f"'{node.id}' cites Finding {finding}, which is not at hand."
-        yield Diagnostic(
-            "E02", "error", where, problem, "Measure it again and cite the new id, or open its store."
-        )
+        yield _absent(node, key, evidence, where)
         return
     foreign = set(evidence.foreign(node.id, header))
-    for _, why in evidence.aged(node.id, header):
+    for state, why in evidence.aged(node.id, header):
         if why in foreign:
             problem = f"The evidence of '{node.id}' was made with other weights: {why}."
             yield Diagnostic("E08", "error", where, problem, "Measure the model that the case names.")
         else:
-            problem = f"The evidence of '{node.id}' is stale: {why}."
+            said = "could not be reproduced" if state == "irreproducible" else "is stale"
+            problem = f"The evidence of '{node.id}' {said}: {why}."
             yield Diagnostic("E03", "warning", where, problem, "Measure again and cite the new Finding.")
-    yield from _quality(node, header, graph, where)
+    yield from check_quality(node, header, graph, where)
 
 
-def _quality(node: Node, header: Header, graph: Graph, where: str) -> Iterator[Diagnostic]:
-    if header.retracted or header.status == "failed":
-        what = "was retracted" if header.retracted else "failed"
-        problem = f"The measurement that '{node.id}' cites {what}."
-        yield Diagnostic("E07", "error", where, problem, "Measure again and cite the new Finding.")
-    for name, end in _reads(node):
-        measure = header.measures.get(name)
-        if measure is None:
-            hint = did_you_mean(name, header.measures) or f"It has {', '.join(sorted(header.measures))}."
-            problem = f"'{node.id}' reads '{name}', which Finding {header.id[:8]} does not measure."
-            yield Diagnostic("E12", "error", where, problem, hint)
-        elif end == "value" and (measure.low is not None or measure.high is not None):
-            problem = f"'{node.id}' reads the point '{name}' although it was measured with an interval."
-            yield Diagnostic("E04", "warning", where, problem, f"Say which end: {name}.low or {name}.high.")
-    yield from _causal(node, header, graph, where)
-
-
-def _reads(node: Node) -> Iterator[tuple[str, str]]:
-    for text in (node.predicate, node.refuted_by):
-        try:
-            yield from dict.fromkeys(Predicate.parse(text).ends()) if text else ()
-        except InputError:
-            continue  # E11 has said so
-
-
-def _causal(node: Node, header: Header, graph: Graph, where: str) -> Iterator[Diagnostic]:
-    if header.evidence != "correlational":
-        return
-    for parent in graph.parents.get(node.id, ()):
-        if graph.nodes[parent].layer("argument") == "causal":
-            problem = f"'{node.id}' offers a correlational Finding for the causal claim '{parent}'."
-            yield Diagnostic("E05", "warning", where, problem, "Intervene and measure, or weaken the claim.")
+def _absent(node: Node, key: str, evidence: Evidence, where: str) -> Diagnostic:
+    if not key.startswith("log:"):
+        problem = f"'{node.id}' cites Finding {key}, which is not at hand."
+        remedy = "Measure it again and cite the new id, or open its store."
+    else:
+        problem = f"'{node.id}' cites what cannot be found: {evidence.absent(key)}."
+        remedy = "Import it: pellucid findings import LOG. Of several scorers, name one by `scorer`."
+    return Diagnostic("E02", "error", where, problem, remedy)

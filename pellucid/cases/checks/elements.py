@@ -25,8 +25,10 @@ def check_elements(module: Module, graph: Graph, also: frozenset[str]) -> Iterat
         yield from _kind(node, where, also)
         yield from _development(node, where)
         yield from _lists(node, graph, where)
-        yield from _marks(node, graph, where, also)
-    yield from _developed(module, graph)
+        yield from _marks(node, graph, where)
+    yield from _developed(module)
+    if "V11" in also:
+        yield from _dialectic(module)
 
 
 def _kind(node: Node, where: str, also: frozenset[str]) -> Iterator[Diagnostic]:
@@ -40,7 +42,8 @@ def _kind(node: Node, where: str, also: frozenset[str]) -> Iterator[Diagnostic]:
 
 
 def _development(node: Node, where: str) -> Iterator[Diagnostic]:
-    if node.kind in _ARGUES and not node.supported_by and not node.undeveloped:
+    # an away goal is developed where it is at home
+    if node.kind in _ARGUES and not node.supported_by and not node.undeveloped and node.away is None:
         problem = f"'{node.id}' has no support and is not marked undeveloped."
         yield Diagnostic("V02", "warning", where, problem, "Add supportedBy, or `undeveloped: true`.")
     if node.undeveloped and node.supported_by:
@@ -49,14 +52,15 @@ def _development(node: Node, where: str) -> Iterator[Diagnostic]:
 
 
 def _lists(node: Node, graph: Graph, where: str) -> Iterator[Diagnostic]:
-    contexts = SIDE if node.kind in _ARGUES else frozenset()
+    none: frozenset[NodeKind] = frozenset()
+    support = _SUPPORT.get(node.kind, none) if node.kind else none
+    contexts = SIDE if node.kind in _ARGUES else none
     for name, ids, allowed in (
-        ("supportedBy", node.supported_by, _SUPPORT.get(node.kind, frozenset()) if node.kind else SIDE),
+        ("supportedBy", node.supported_by, support),
         ("inContextOf", node.in_context_of, contexts),
     ):
         yield from _repeats(node, name, ids, where)
-        if node.kind is not None:
-            yield from _wrong_kinds(node, name, ids, allowed, graph, where)
+        yield from _wrong_kinds(node, name, ids, allowed, graph, where)
 
 
 def _repeats(node: Node, name: str, ids: tuple[str, ...], where: str) -> Iterator[Diagnostic]:
@@ -77,7 +81,7 @@ def _wrong_kinds(
     for other in dict.fromkeys(ids):
         target = graph.nodes.get(other)
         kind = target.kind if target else None
-        if (kind is None and allowed) or kind in allowed:
+        if kind in allowed or (target is None and allowed):
             continue
         called = f"the {kind.spoken} '{other}'" if kind else f"'{other}'"
         owner = node.kind.spoken if node.kind else "element"
@@ -85,21 +89,14 @@ def _wrong_kinds(
         yield Diagnostic("V04", "error", where, problem, f"It may hold {may}.")
 
 
-def related(node: Node, graph: Graph) -> frozenset[str]:
-    """Elements directly related to one: support, context and challenge, in either direction."""
-    own = graph.nodes.get(node.id, node)
-    near = (
-        *graph.support.get(own.id, ()),
-        *graph.context.get(own.id, ()),
-        *graph.parents.get(own.id, ()),
-        *graph.challengers.get(own.id, ()),
-        *own.challenges,
-    )
-    return frozenset(near) - {own.id}
+def _own_ends(node: Node, graph: Graph) -> frozenset[str]:
+    """The existing far ends of the relations that an element states, or that a module adds to it."""
+    ends = (*node.supported_by, *node.in_context_of, *graph.support.get(node.id, ()))
+    return frozenset(end for end in ends if end in graph.nodes) - {node.id}
 
 
-def _marks(node: Node, graph: Graph, where: str, also: frozenset[str]) -> Iterator[Diagnostic]:
-    near = related(node, graph)
+def _marks(node: Node, graph: Graph, where: str) -> Iterator[Diagnostic]:
+    near = _own_ends(node, graph)
     for name, ids in node.acp:
         for other in ids:
             if other != node.id and other not in near:
@@ -110,19 +107,23 @@ def _marks(node: Node, graph: Graph, where: str, also: frozenset[str]) -> Iterat
     if node.defeated and not graph.challengers.get(node.id):
         problem = f"'{node.id}' is marked defeated but nothing challenges it."
         yield Diagnostic("V10", "error", where, problem, "Add the counter element, or drop the mark.")
-    if "V11" in also and (
-        node.kind in COUNTERS or node.challenges or node.defeated or node.defeated_relation
-    ):
-        yield Diagnostic(
-            "V11", "warning", where, f"'{node.id}' uses dialectic elements.", "Remove it to do without."
-        )
     if node.challenges and node.kind not in COUNTERS:
         problem = f"'{node.id}' challenges {' -> '.join(node.challenges)} but is no counter element."
         yield Diagnostic("V12", "error", where, problem, "Make it a CounterGoal or CounterSolution.")
+    challenged = node.challenges if len(node.challenges) == 1 else ()
+    ends = (*node.supported_by, *node.in_context_of, *graph.support.get(node.id, ()), *challenged)
     for other in node.defeated_relation:
-        if other not in near:
+        if other not in ends:
             problem = f"defeatedRelation of '{node.id}' names '{other}', which is not related to it."
-            yield Diagnostic("V13", "error", where, problem, _near(other, near))
+            yield Diagnostic("V13", "error", where, problem, _near(other, frozenset(ends)))
+
+
+def _dialectic(module: Module) -> Iterator[Diagnostic]:
+    counters = [node for node in module.nodes if node.kind in COUNTERS]
+    if counters:
+        names = ", ".join(node.id for node in counters[:8]) + (" and more" if len(counters) > 8 else "")
+        problem = f"Dialectic elements are used: {names}."
+        yield Diagnostic("V11", "warning", module.where(counters[0]), problem, "Remove them to do without.")
 
 
 def _near(name: str, near: frozenset[str]) -> str:
@@ -131,7 +132,7 @@ def _near(name: str, near: frozenset[str]) -> str:
     return hint or (f"It is related to {', '.join(names)}." if names else "It is related to nothing.")
 
 
-def _developed(module: Module, graph: Graph) -> Iterator[Diagnostic]:
+def _developed(module: Module) -> Iterator[Diagnostic]:
     local = {node.id: node for node in module.nodes}
     may = frozenset({*_ARGUES, NodeKind.SOLUTION})
     for extension in module.extends:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 
 from pellucid.cases.checks.bindings import check_bindings, check_evidence
+from pellucid.cases.checks.confidence import check_ratings
 from pellucid.cases.checks.elements import check_elements
+from pellucid.cases.checks.notation import check_notation
+from pellucid.cases.checks.patterns import check_patterns
 from pellucid.cases.checks.references import (
     check_cycles,
     check_modules,
@@ -13,7 +17,8 @@ from pellucid.cases.checks.references import (
     check_references,
     check_roots,
 )
-from pellucid.cases.evidence import Evidence
+from pellucid.cases.checks.reviews import check_register
+from pellucid.cases.evidence.evidence import Evidence
 from pellucid.cases.graph import Graph
 from pellucid.cases.nodes import Module
 from pellucid.findings import Diagnostic
@@ -44,7 +49,13 @@ def diagnose(
     stages = _stages(modules, graph, also, masked, strict_peer)
     if strict_peer:
         return _until_error(stages)
-    ours = [check_bindings(modules, graph, expected=evidence is not None)]
+    ours = [
+        check_notation(modules, graph),
+        check_patterns(modules, graph),
+        check_bindings(modules, graph, expected=evidence is not None),
+        check_ratings(modules, graph),
+        iter(check_register(graph, datetime.now(UTC).date() if evidence is None else evidence.at.date())),
+    ]
     if evidence is not None:
         ours.append(check_evidence(modules, graph, evidence))
     return [diagnostic for stage in (*stages, *ours) for diagnostic in stage]

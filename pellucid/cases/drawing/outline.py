@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from html import escape
 
 from pellucid.cases.drawing.svg import state_of
+from pellucid.cases.evaluation.verdict import NodeState, Verdict
 from pellucid.cases.graph import Graph
 from pellucid.cases.nodes import BACKGROUND, COUNTERS, Node
-from pellucid.cases.verdict import NodeState, Verdict
 from pellucid.findings import InputError, did_you_mean
 
 Link = Callable[[str], str]

@@ -15,9 +15,9 @@ from pellucid.cases.drawing.places import Place
 from pellucid.cases.drawing.routes import Point, Route
 from pellucid.cases.drawing.styles import DEFS, STYLE
 from pellucid.cases.drawing.symbols import adornments, line_marks
+from pellucid.cases.evaluation.verdict import NodeState, Verdict
 from pellucid.cases.graph import Graph
 from pellucid.cases.nodes import BACKGROUND, COUNTERS, Node, NodeKind
-from pellucid.cases.verdict import NodeState, Verdict
 
 Link = Callable[[str], str]
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pellucid.cli.commands import (
+    case_debate,
+    case_numbers,
+    case_rerun,
+    case_review,
+    case_writing,
+)
+from pellucid.cli.commands.case_reading import CaseArgument, opened, read_case
 from pellucid.cli.output import (
     DEFAULT_STORE,
     JsonOption,
@@ -19,10 +26,11 @@ from pellucid.cli.output import (
 
 if TYPE_CHECKING:
     from pellucid.cases import Case, Verdict
-    from pellucid.store import Store
+    from pellucid.findings import Diagnostic
 
-app = typer.Typer(no_args_is_help=True, help="Safety cases: check, evaluate, draw.")
-CaseArgument = Annotated[str, typer.Argument(help="A YAML file, or the name of a case in the store.")]
+app = typer.Typer(
+    no_args_is_help=True, help="Safety cases: write, check, evaluate, weigh, dispute, review, draw."
+)
 
 
 @app.command("list")
@@ -43,18 +51,31 @@ def list_cases(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) 
 
 
 @app.command("check")
-def check(case: CaseArgument, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
-    """Check a case's form: numbered diagnostics. Status 1 when there is an error.
+def check(
+    case: CaseArgument,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="Check the evidence in the store too: missing, stale, weak.")
+    ] = False,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a case: numbered diagnostics of its form, and of its evidence if asked. Status 1 on an error.
 
     Python: pellucid.cases.Case.check
     """
-    found = read_case(case, store).check()
+    found = checked(case, store) if evidence else read_case(case, store).check()
     if as_json:
         print_json([vars(diagnostic) for diagnostic in found])
     else:
         print_diagnostics(found)
         typer.echo(f"{len(found)} diagnostics" if found else "The case is well formed.")
     raise typer.Exit(1 if any(diagnostic.level == "error" for diagnostic in found) else 0)
+
+
+def checked(case: str, store: str) -> list[Diagnostic]:
+    """Every fault of a case and of its evidence."""
+    with opened(case, store) as world:
+        return world.argument.check(world.findings, world.present, reruns=world.reruns)
 
 
 @app.command("evaluate")
@@ -72,15 +93,13 @@ def evaluate(
 
     Python: pellucid.cases.Case.evaluate
     """
-    from pellucid.store import open_store
-
-    argument = read_case(case, store)
-    with open_store(store) as kept:
-        verdict = argument.evaluate(headers_of(argument, kept), present_models(argument, model, against))
+    with opened(case, store) as world:
+        world.present.update(present_models(world.argument, model, against))
+        verdict = world.verdict()
     if as_json:
         print_json(verdict.to_dict())
     else:
-        print_verdict(argument, verdict)
+        print_verdict(verdict)
     raise typer.Exit(0 if verdict.stands else 1)
 
 
@@ -95,59 +114,14 @@ def render(
 
     Python: pellucid.cases.Case.render
     """
-    from pellucid.store import open_store
-
-    argument = read_case(case, store)
-    with open_store(store) as kept:
-        verdict = argument.evaluate(headers_of(argument, kept))
-    out.write_text(argument.render(verdict), encoding="utf-8")
+    with opened(case, store) as world:
+        verdict = world.verdict()
+        drawing = world.case.render(verdict)
+    out.write_text(drawing, encoding="utf-8")
     if as_json:
         print_json({"file": str(out), "verdict": verdict.to_dict()})
     else:
         typer.echo(f"Wrote {out}: the case {verdict.word}.")
-
-
-@app.command("sensitivity")
-def sensitivity(case: CaseArgument, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
-    """Which leaf matters: the verdict without each piece of evidence.
-
-    Python: pellucid.cases.Case.sensitivity
-    """
-    from pellucid.store import open_store
-
-    argument = read_case(case, store)
-    with open_store(store) as kept:
-        rows = argument.sensitivity(headers_of(argument, kept))
-    if as_json:
-        print_json([asdict(row) for row in rows])
-        return
-    cells = [(row.leaf, row.value, row.without, row.if_true, row.if_false) for row in rows]
-    columns = ("leaf", "value", "top without it", "top if true", "top if false")
-    print_table("Sensitivity", columns, cells, "No leaf.")
-
-
-def read_case(case: str, store: str) -> Case:
-    """The case in a file, or the newest one of that name in the store."""
-    from pellucid.cases import Case
-    from pellucid.store import open_store
-
-    if Path(case).suffix in {".yaml", ".yml"} or Path(case).exists():
-        return Case.read(Path(case))
-    with open_store(store) as kept:
-        return Case.read(kept.case(case).yaml)
-
-
-def headers_of(case: Case, store: Store) -> dict[str, Any]:
-    """Every finding the case cites that the store holds, by the id cited."""
-    from pellucid.findings import MissingError
-
-    found = {}
-    for identity in case.citations.values():
-        try:
-            found[identity] = store.header(identity)
-        except MissingError:
-            continue  # evaluation marks the leaf as missing: that is its answer, not an error
-    return found
 
 
 def present_models(case: Case, model: str | None, against: str | None) -> dict[str, str]:
@@ -160,7 +134,7 @@ def present_models(case: Case, model: str | None, against: str | None) -> dict[s
     return present(case, open_model(model), open_model(against) if against else None)
 
 
-def print_verdict(case: Case, verdict: Verdict) -> None:
+def print_verdict(verdict: Verdict) -> None:
     """The verdict in words, the reason path, and every node's state."""
     rows = [
         (node, state.value, state.now, " ".join(sorted(state.freshness)), state.reason)
@@ -170,3 +144,16 @@ def print_verdict(case: Case, verdict: Verdict) -> None:
     typer.echo(f"The case {verdict.word}." if verdict.word != "undecided" else "The case is undecided.")
     if verdict.reason_path:
         typer.echo("Reason: " + " → ".join(verdict.reason_path))
+
+
+app.command("sensitivity")(case_numbers.sensitivity)
+app.command("confidence")(case_numbers.confidence)
+app.command("experiments")(case_numbers.experiments)
+app.command("debate")(case_debate.debate_command)
+app.command("rerun")(case_rerun.rerun_command)
+app.command("templates")(case_writing.templates)
+app.command("new")(case_writing.new)
+app.command("blocks")(case_writing.blocks)
+app.command("risk")(case_writing.risk)
+app.command("convert")(case_writing.convert)
+app.add_typer(case_review.app, name="review")

@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from pellucid.cli.commands import findings_logs
 from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption, print_json
 
 app = typer.Typer(no_args_is_help=True, help="What was measured: list, show, export, annotate.")
 IdArgument = Annotated[str, typer.Argument(help="Id of a finding, or its first characters.")]
+app.command("import")(findings_logs.import_finding)
+app.command("compare")(findings_logs.compare)
 AuthorOption = Annotated[str, typer.Option("--author", help="Who says so.")]
 
 
@@ -77,27 +80,6 @@ def export(
         print_json({"id": found.id, "file": str(out)})
     else:
         typer.echo(f"Wrote {out}")
-
-
-@app.command("import")
-def import_finding(
-    file: Annotated[Path, typer.Argument(help="A finding's .safetensors file.")],
-    store: StoreOption = DEFAULT_STORE,
-    as_json: JsonOption = False,
-) -> None:
-    """Put a saved finding into the store.
-
-    Python: pellucid.findings.load
-    """
-    from pellucid.findings import load
-    from pellucid.store import open_store
-
-    with open_store(store) as kept:
-        identity = kept.put(load(file))
-    if as_json:
-        print_json({"id": identity})
-    else:
-        typer.echo(f"Stored {identity}")
 
 
 @app.command("note")

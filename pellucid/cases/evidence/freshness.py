@@ -1,0 +1,34 @@
+"""Whether evidence still speaks of the present: states of their own, apart from the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal, get_args
+
+Freshness = Literal[
+    "fresh",
+    "stale-by-input",
+    "stale-by-age",
+    "stale-by-parent",
+    "irreproducible",
+    "missing",
+    "retracted",
+]
+ORDER: tuple[Freshness, ...] = get_args(Freshness)
+"""From the best state to the worst."""
+
+FRESH: frozenset[Freshness] = frozenset({"fresh"})
+STALE: frozenset[Freshness] = frozenset(
+    {"stale-by-input", "stale-by-age", "stale-by-parent", "irreproducible"}
+)
+"""The states that take evidence out of the present reading."""
+
+
+def worst(states: Collection[Freshness]) -> Freshness:
+    """The worst of several states that hold at once; ``fresh`` when none does.
+
+    Example:
+        >>> worst({"missing", "stale-by-age"})
+        'missing'
+    """
+    return max(states, key=ORDER.index, default="fresh")

@@ -1,0 +1,1 @@
+"""The languages in which safety cases are exchanged: one file for each."""

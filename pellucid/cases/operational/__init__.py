@@ -1,0 +1,1 @@
+"""The operational rule set of scheming inability: challenges of stealth and situational awareness."""

@@ -1,0 +1,1 @@
+"""Arguments with blanks: patterns, the templates made from them, and their building blocks."""

@@ -1,0 +1,30 @@
+"""Review of a case by several bodies: tracks, a log that cannot be rewritten, ratings, panels, registers."""
+
+from pellucid.cases.review.coherence import check_coherence as check_coherence
+from pellucid.cases.review.coherence import contradictions as contradictions
+from pellucid.cases.review.crosswalk import Crosswalk as Crosswalk
+from pellucid.cases.review.crosswalk import Mapped as Mapped
+from pellucid.cases.review.crosswalk import read_crosswalk as read_crosswalk
+from pellucid.cases.review.events import Event as Event
+from pellucid.cases.review.journal import Journal as Journal
+from pellucid.cases.review.journal import read_log as read_log
+from pellucid.cases.review.panel import Detection as Detection
+from pellucid.cases.review.panel import Flaw as Flaw
+from pellucid.cases.review.panel import Reviewer as Reviewer
+from pellucid.cases.review.panel import ReviewPanel as ReviewPanel
+from pellucid.cases.review.panel import simulate_detection as simulate_detection
+from pellucid.cases.review.ratings import agreement as agreement
+from pellucid.cases.review.ratings import check_ratings as check_ratings
+from pellucid.cases.review.ratings import ratings_table as ratings_table
+from pellucid.cases.review.register import Aim as Aim
+from pellucid.cases.review.register import Entry as Entry
+from pellucid.cases.review.register import KnowledgeRegister as KnowledgeRegister
+from pellucid.cases.review.replay import State as State
+from pellucid.cases.review.replay import replay as replay
+from pellucid.cases.review.simulation import simulate_coordination as simulate_coordination
+from pellucid.cases.review.simulation import simulate_tracks as simulate_tracks
+from pellucid.cases.review.tracks import Track as Track
+from pellucid.cases.review.tracks import bilateral as bilateral
+from pellucid.cases.review.tracks import core as core
+from pellucid.cases.review.tracks import inclusive as inclusive
+from pellucid.cases.review.views import attested as attested

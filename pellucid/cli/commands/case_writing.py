@@ -1,0 +1,151 @@
+"""``pellucid case templates``, ``new``, ``blocks``, ``risk`` and ``convert``: how a case comes to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pellucid.cli.output import JsonOption, print_json, print_table
+
+if TYPE_CHECKING:
+    from pellucid.findings import Diagnostic
+
+OutOption = Annotated[Path, typer.Option("--out", help="File to write.")]
+
+
+def templates(
+    name: Annotated[str | None, typer.Argument(help="One template: prints an example of its values.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the templates of safety cases, or show what one of them asks for.
+
+    Python: pellucid.cases.templates
+    """
+    from pellucid.cases import template
+    from pellucid.cases import templates as all_templates
+
+    if name is None:
+        found = all_templates()
+        if as_json:
+            print_json([{"name": t.name, "title": t.title, "source": t.source} for t in found])
+            return
+        rows = [(t.name, t.title, str(len(t.case.nodes)), t.source) for t in found]
+        print_table("Templates", ("name", "argues", "elements", "after"), rows, "No template.")
+        return
+    chosen = template(name)
+    if as_json:
+        print_json({"name": chosen.name, "asks": [str(one) for one in chosen.parameters]})
+        return
+    typer.echo(chosen.example_text.rstrip())
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="Template, as `case templates` lists it.")],
+    values: Annotated[Path, typer.Option("--values", help="YAML file of values; see `case templates NAME`.")],
+    out: OutOption = Path("case.yaml"),
+    as_json: JsonOption = False,
+) -> None:
+    """Write a case from a template and your values; its leaves wait for evidence.
+
+    Python: pellucid.cases.Template.instantiate
+    """
+    from pellucid.cases import read_values, slots, template
+
+    case = template(name).instantiate(read_values(values))
+    case.write(out)
+    waiting = slots(case)
+    if as_json:
+        print_json({"file": str(out), "elements": len(case.nodes), "slots": dict(waiting)})
+        return
+    typer.echo(f"Wrote {out}: {len(case.nodes)} elements.")
+    rows = [(slot, ", ".join(leaves)) for slot, leaves in waiting.items()]
+    print_table("Evidence that it waits for", ("measurement", "leaves"), rows, "It waits for nothing.")
+    typer.echo(f"Next: give each leaf its `finding:`, then pellucid case evaluate {out}")
+
+
+def blocks(
+    category: Annotated[
+        str | None,
+        typer.Argument(help="inability, control, trustworthiness or deference."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the building blocks of arguments with their ratings, and who rated them.
+
+    Python: pellucid.cases.building_blocks
+    """
+    from dataclasses import asdict
+
+    from pellucid.cases import building_blocks
+
+    found = building_blocks(category)
+    if as_json:
+        print_json([asdict(block) for block in found])
+        return
+    rows = [
+        (
+            block.id,
+            block.category,
+            block.rating.practicality,
+            block.rating.maximum_strength,
+            block.rating.scalability,
+            str(block.rating.rated_by or ""),
+        )
+        for block in found
+    ]
+    columns = ("block", "category", "practicality", "maximum strength", "scalability", "rated by")
+    print_table("Building blocks", columns, rows, "No block.")
+
+
+def risk(
+    case: Annotated[Path, typer.Argument(help="The safety case.")],
+    out: OutOption = Path("risk.yaml"),
+    as_json: JsonOption = False,
+) -> None:
+    """Write the adversary's document: the negated top claim, with a place against every leaf.
+
+    Python: pellucid.cases.risk_case
+    """
+    from pellucid.cases import Case, risk_case
+
+    made = risk_case(Case.read(case))
+    made.write(out)
+    if as_json:
+        print_json({"file": str(out), "elements": len(made.nodes)})
+    else:
+        typer.echo(f"Wrote {out}. Fill it in, then: pellucid case debate {case} --risk {out}")
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="A case in any format that is read.")],
+    target: Annotated[Path, typer.Argument(help="File to write; its ending names the format.")],
+    to: Annotated[
+        str | None,
+        typer.Option("--to", help="gsn, cae, sacm, ltac, tea, tea-flat, mermaid or markdown."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a case in another format, and say what that format cannot carry. Status 1 when it loses any.
+
+    Python: pellucid.cases.Case.write
+    """
+    from pellucid.cases import Case
+    from pellucid.cases.formats.registry import format_for
+
+    case = Case.read(source)
+    losses = case.losses(to or format_for(str(target)).name)
+    case.write(target, format=to)
+    report(target, losses, as_json)
+    raise typer.Exit(1 if losses else 0)
+
+
+def report(target: Path, losses: list[Diagnostic], as_json: bool) -> None:
+    """Say what was written and what was lost."""
+    if as_json:
+        print_json({"file": str(target), "losses": [vars(loss) for loss in losses]})
+        return
+    for loss in losses:
+        typer.echo(str(loss), err=True)
+    typer.echo(f"Wrote {target}" + (f" with {len(losses)} losses." if losses else " without a loss."))

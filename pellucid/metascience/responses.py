@@ -1,0 +1,316 @@
+"""The table of responses: a row for each respondent (model, seed, rater), a column for each item."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import numpy as np
+
+from pellucid.findings import DataRef, Diagnostic, InputError, MissingError
+
+if TYPE_CHECKING:
+    from pellucid.findings.logs.reading import Logs
+
+Values: TypeAlias = np.ndarray[Any, Any]
+Rows = Literal["items", "respondents"]
+
+GAPS: Final = frozenset({"", ".", "na", "n/a", "nan", "null", "none", "-"})
+WORDS: Final[Mapping[str, float]] = {
+    "true": 1.0,
+    "false": 0.0,
+    "yes": 1.0,
+    "no": 0.0,
+    "c": 1.0,
+    "i": 0.0,
+    "n": 0.0,
+    "p": 0.5,
+}
+SEPARATORS: Final[Mapping[str, str]] = {".csv": ",", ".tsv": "\t"}
+
+
+@dataclass(frozen=True, eq=False)
+class Responses:
+    """Scores of respondents on items, with the names of both."""
+
+    scores: Values
+    """Respondents x items, float; NaN is a gap."""
+    respondents: tuple[str, ...]
+    """Names of the rows."""
+    items: tuple[str, ...]
+    """Names of the columns."""
+    name: str = "table"
+    """What the table is called in the record of a measurement."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """How many respondents, items with gaps and constant items were left out on the way here."""
+
+    def __post_init__(self) -> None:
+        check_shape(self)
+
+    @property
+    def data(self) -> DataRef:
+        """Name and sha256 of the table, for the record of a measurement."""
+        sha = hashlib.sha256("\0".join((*self.respondents, "", *self.items)).encode())
+        # every gap is hashed alike, whatever the bits of its NaN
+        sha.update(np.where(np.isnan(self.scores), np.inf, self.scores + 0.0).astype("<f8").tobytes())
+        return DataRef(id=self.name, sha256=sha.hexdigest())
+
+    @property
+    def binary(self) -> bool:
+        """Whether every score that is there is 0 or 1."""
+        return bool(np.isin(self.scores[~np.isnan(self.scores)], (0.0, 1.0)).all())
+
+    @property
+    def gaps(self) -> int:
+        """How many scores are missing."""
+        return int(np.isnan(self.scores).sum())
+
+    def of_respondents(self, rows: Values) -> Responses:
+        """Only these rows, by number or by mask."""
+        names = tuple(np.array(self.respondents, dtype=object)[rows])
+        return Responses(self.scores[rows], names, self.items, self.name, self.dropped)
+
+    def of_items(self, columns: Values) -> Responses:
+        """Only these columns, by number or by mask."""
+        names = tuple(np.array(self.items, dtype=object)[columns])
+        return Responses(self.scores[:, columns], self.respondents, names, self.name, self.dropped)
+
+
+Source: TypeAlias = "Responses | str | Path | Sequence[Any] | Values"
+
+
+def responses(table: Source, *, rows: Rows | None = None, scorer: str | None = None) -> Responses:
+    """The table of responses of an array, a CSV file, or Inspect logs.
+
+    Arguments:
+        table: a ``Responses``; an array of respondents x items; a ``.csv`` or ``.tsv`` file whose first line
+            names the columns and whose first column names the rows; a folder or files of Inspect logs.
+        rows: what a row of the file or array is. Files have items in rows unless told otherwise, arrays
+            have respondents.
+        scorer: the scorer whose verdicts are read from logs; needed where a log has several.
+
+    Errors:
+        InputErrors MS40 to MS45: not a table, not a number, names twice, lines too short, no file. MS77: no
+        log that can be used.
+
+    Example:
+        >>> responses([[1, 0, 1], [1, 1, 1]]).items
+        ('item 1', 'item 2', 'item 3')
+    """
+    if isinstance(table, Responses):
+        return table
+    paths = log_paths(table)
+    if paths:
+        return from_logs(paths, scorer)
+    if isinstance(table, str | Path):
+        return from_csv(Path(table), rows or "items")
+    return from_array(table, rows or "respondents")
+
+
+def log_paths(table: Source) -> list[Path]:
+    """The places of logs, when the source is a folder or files of logs; nothing for a table.
+
+    Errors:
+        MissingError MS41: there is no such file or folder.
+    """
+    if isinstance(table, str | Path):
+        places = [Path(table)]
+    elif isinstance(table, Sequence) and table and all(isinstance(entry, str | Path) for entry in table):
+        places = [Path(entry) for entry in table]
+    else:
+        return []
+    gone = next((place for place in places if not place.exists()), None)
+    if gone is not None:
+        raise MissingError(
+            "MS41",
+            f"There is no file or folder {str(gone)!r}.",
+            "Give a CSV table or a folder of Inspect logs.",
+        )
+    is_table = len(places) == 1 and places[0].is_file() and places[0].suffix.lower() in SEPARATORS
+    return [] if is_table else places
+
+
+def from_array(table: Any, rows: Rows = "respondents") -> Responses:
+    """A table without names; InputError MS40 when it is not a matrix of numbers."""
+    try:
+        matrix = np.asarray(table, dtype=np.float64)
+    except (TypeError, ValueError):
+        matrix = np.empty(0)
+    if matrix.ndim != 2:
+        raise InputError(
+            "MS40",
+            "The table of responses is not a matrix of numbers.",
+            "Give one row a respondent and one column an item, NaN for a gap.",
+        )
+    matrix = matrix if rows == "respondents" else matrix.T
+    people = tuple(f"respondent {at + 1}" for at in range(matrix.shape[0]))
+    return Responses(matrix, people, tuple(f"item {at + 1}" for at in range(matrix.shape[1])))
+
+
+def from_logs(paths: Sequence[Path], scorer: str | None = None) -> Responses:
+    """The table of Inspect logs: prompt = item, model = respondent."""
+    return table_of_logs(accepted_logs(paths), scorer)
+
+
+def accepted_logs(paths: Sequence[Path]) -> Logs:
+    """The logs at some places that may be used, and a problem for each file or log that may not.
+
+    A log must have ended with success and not be invalidated. Samples that failed or are missing are gaps of
+    the table, so they do not count against a log; nor do changes of its code that were not committed.
+
+    Errors:
+        InputError MS77: no log can be used, with the reason for the first. MissingError FN60, FN81: nothing
+        there.
+    """
+    from pellucid.findings.logs.acceptance import Allowance, acceptance
+    from pellucid.findings.logs.reading import Logs, read_logs
+
+    found = read_logs(paths)
+    lenient = Allowance(missing=1 << 60, errors=1 << 60, dirty=True)
+    judged = [(log, acceptance(log, lenient)) for log in found.logs]
+    refused = [
+        Diagnostic(
+            "MS77", "warning", log.path, f"The log is left out: {verdict.reasons[0]}.", "Run it again."
+        )
+        for log, verdict in judged
+        if not verdict.accepted
+    ]
+    kept = tuple(log for log, verdict in judged if verdict.accepted)
+    problems = (*found.problems, *refused)
+    if not kept:
+        first = problems[0]
+        raise InputError("MS77", f"No log can be used. {first.where}: {first.message}", first.remedy)
+    return Logs(kept, problems)
+
+
+def table_of_logs(
+    found: Logs, scorer: str | None = None, respondent: Literal["model", "epoch"] = "model"
+) -> Responses:
+    """The table of logs: a row for each model, or for each epoch (seed) of each model."""
+    from pellucid.findings.logs import response_table
+
+    table = response_table(found.logs, scorer, respondent=respondent)
+    names = ", ".join(sorted({log.header.task for log in found.logs}))
+    made = Responses(table.matrix, table.respondents, table.items, names)
+    return counted(made, "logs", len(found.problems)) if found.problems else made
+
+
+def from_csv(path: Path, rows: Rows = "items") -> Responses:
+    """The table of a file with a header line and a first column of names.
+
+    Errors:
+        InputErrors MS42 (no UTF-8 text), MS43 (a line of another length), MS44 (a cell that is no number).
+    """
+    lines = cells_of(path)
+    header, body = lines[0][1][1:], lines[1:]
+    short = next((entry for entry in body if len(entry[1]) != len(header) + 1), None)
+    if short is not None or not header or not body:
+        raise InputError(
+            "MS43",
+            f"{path.name} line {short[0] if short else 1} has {len(short[1]) if short else len(lines[0][1])} "
+            f"cells; expected {len(header) + 1} and at least one line below the header.",
+            "Give a header line with the names of the columns, then a line for each row: name, scores.",
+        )
+    names = tuple(cells[0].strip() for _, cells in body)
+    scores = np.array(
+        [[number(path, at, header[i], cell) for i, cell in enumerate(cells[1:])] for at, cells in body]
+    )
+    columns = tuple(name.strip() for name in header)
+    if rows == "items":
+        return Responses(scores.T, columns, names, path.name)
+    return Responses(scores, names, columns, path.name)
+
+
+def cells_of(path: Path) -> list[tuple[int, list[str]]]:
+    """Line number and cells of every line that is not empty."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            "MS42", f"{path.name} is not UTF-8 text (byte {error.start}).", "Save the table as UTF-8 CSV."
+        ) from None
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=SEPARATORS[path.suffix.lower()], strict=True)
+    try:
+        lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+    except csv.Error as error:
+        raise InputError("MS42", f"{path.name} is not a CSV table: {error}.", "Mend that line.") from None
+    if not lines:
+        raise InputError("MS43", f"{path.name} is empty.", "Give a header line and one line a row.")
+    return lines
+
+
+def number(path: Path, line: int, column: str, cell: str) -> float:
+    """One cell as a number; InputError MS44 names the place of one that is none."""
+    word = cell.strip().lower()
+    if word in GAPS:
+        return float("nan")
+    try:
+        value = WORDS[word] if word in WORDS else float(word)
+    except ValueError:
+        value = float("inf")
+    if np.isinf(value):
+        raise InputError(
+            "MS44",
+            f"{path.name} line {line}, column {column.strip()!r}: {cell!r} is not a finite number.",
+            "Write a number, C or I, true or false, or leave the cell empty for a gap.",
+        )
+    return value
+
+
+def check_shape(table: Responses) -> None:
+    """InputError MS40 for an empty table or infinities, MS45 for a name that stands twice."""
+    if table.scores.size == 0 or table.scores.ndim != 2:
+        raise InputError(
+            "MS40", "The table of responses is empty.", "Give at least one respondent and one item."
+        )
+    if np.isinf(table.scores).any():
+        row, column = np.argwhere(np.isinf(table.scores))[0]
+        raise InputError(
+            "MS40",
+            f"The score of {table.respondents[row]!r} on {table.items[column]!r} is infinite.",
+            "Give a finite number, or NaN for a gap.",
+        )
+    for what, names in (("respondent", table.respondents), ("item", table.items)):
+        twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
+        if len(set(names)) < len(names):
+            raise InputError("MS45", f"Two {what}s are named {twice!r}.", f"Give each {what} its own name.")
+
+
+def counted(table: Responses, what: str, count: int) -> Responses:
+    """The table, with one more sort of thing that was left out."""
+    dropped = {**table.dropped, what: count}
+    return Responses(table.scores, table.respondents, table.items, table.name, dropped)
+
+
+def read_groups(path: str | Path) -> dict[str, str]:
+    """Groups by respondent from a CSV or TSV file of two columns: respondent, group.
+
+    A first line that says so is passed over.
+
+    Errors:
+        MissingError MS41: no such file. InputError MS75: a line without exactly two cells, or a name twice.
+    """
+    place = Path(path)
+    if not place.is_file() or place.suffix.lower() not in SEPARATORS:
+        raise MissingError(
+            "MS41",
+            f"There is no CSV file of groups {str(path)!r}.",
+            "Give one line a respondent: name,group.",
+        )
+    found: dict[str, str] = {}
+    for at, cells in cells_of(place):
+        words = [cell.strip() for cell in cells]
+        if len(words) != 2 or words[0] in found:
+            raise InputError(
+                "MS75",
+                f"{place.name} line {at} is {','.join(words)!r}; expected a respondent, each once, "
+                "and a group.",
+                "Write one line a respondent: name,group.",
+            )
+        found[words[0]] = words[1]
+    return {name: group for name, group in found.items() if (name, group) != ("respondent", "group")}

@@ -1,0 +1,400 @@
+"""All instruments in one call: from arrays, CSV files and Inspect logs, and from the command line."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from made_up_answers import NAN, answers, normals, one_trait
+from typer.testing import CliRunner
+
+from pellucid.cli.commands.metascience_instruments import instruments as command
+from pellucid.findings import InputError, MissingError
+from pellucid.metascience.instruments import InstrumentsConfig, crossed, instruments
+from pellucid.metascience.reliability import cronbach_alpha
+from pellucid.metascience.responses import Responses, accepted_logs, read_groups, responses, table_of_logs
+from pellucid.store import open_store
+
+B = np.linspace(-1.2, 1.2, 10)
+COMMON = ["reliability", "factors", "item_response", "agreement", "generalisability"]
+
+
+def kinds(findings) -> list[str]:
+    return [finding.kind.removeprefix("metascience.") for finding in findings]
+
+
+def by_kind(findings) -> dict:
+    return dict(zip(kinds(findings), findings, strict=True))
+
+
+def write_csv(path: Path, table: np.ndarray) -> Path:
+    """Items in lines, respondents in columns; gaps are empty."""
+    lines = ["item," + ",".join(f"m{at}" for at in range(len(table)))]
+    for at, item in enumerate(table.T):
+        lines.append(f"q{at}," + ",".join("" if np.isnan(score) else f"{score:g}" for score in item))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def write_log(
+    path: Path, model: str, scores: np.ndarray, *, status: str = "success", scorer: str = "match"
+) -> Path:
+    """A log of one model: items x epochs, scores as Inspect's letters where they are 0 or 1."""
+    letters = {0.0: "I", 1.0: "C"}
+    samples = [
+        {
+            "id": f"q{item}",
+            "epoch": epoch + 1,
+            "input": "?",
+            "target": "!",
+            "scores": {scorer: {"value": letters.get(float(value), float(value))}},
+        }
+        for item, row in enumerate(scores)
+        for epoch, value in enumerate(row)
+        if not np.isnan(value)
+    ]
+    total = scores.size
+    log = {
+        "version": 2,
+        "status": status,
+        "eval": {
+            "eval_id": model,
+            "run_id": "r",
+            "created": "2026-01-02T03:04:05+00:00",
+            "task": "sums",
+            "task_id": "t",
+            "model": model,
+            "dataset": {"name": "sums", "samples": len(scores)},
+            "config": {"epochs": scores.shape[1]},
+            "scorers": [{"name": scorer}],
+        },
+        "results": {"total_samples": total, "completed_samples": total, "scores": []},
+        "samples": samples,
+    }
+    path.write_text(json.dumps(log), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Logs of twelve models on ten prompts, one epoch each."""
+    place = tmp_path / "logs"
+    place.mkdir()
+    table = answers(1, 1.5 * normals(1, 12), B)
+    for at, row in enumerate(table):
+        write_log(place / f"log{at:02}.json", f"mock/m{at:02}", row[:, None])
+    return place, table
+
+
+# One table
+
+
+def test_every_instrument_that_applies():
+    table = answers(0, 1.5 * normals(0, 60), B)
+    assert kinds(instruments(table)) == COMMON
+    groups = ["a", "b"] * 30
+    assert kinds(instruments(table, groups)) == [*COMMON, "differential_items", "invariance"]
+    assert kinds(instruments(table, [*"abc"] * 20)) == [
+        *COMMON,
+        "differential_items",
+        "differential_items",
+        "invariance",
+    ]
+    graded = one_trait(0, 30, 6)
+    assert kinds(instruments(graded)) == [
+        "reliability",
+        "factors",
+        "agreement",
+        "intraclass",
+        "generalisability",
+    ]
+    lenient = instruments(graded, config=InstrumentsConfig(threshold=0.0))
+    assert "item_response" in kinds(lenient)
+    for finding in instruments(table, groups):
+        finding.verify()
+
+
+def test_the_numbers_are_those_of_the_methods():
+    table = answers(2, 1.5 * normals(2, 40), B)
+    found = by_kind(instruments(table, config=InstrumentsConfig(benchmark="made-up")))
+    assert found["reliability"].measures["alpha"].value == pytest.approx(cronbach_alpha(table))
+    assert found["reliability"].provenance.parameters["benchmark"] == "made-up"
+    assert found["generalisability"].measures["g"].value == pytest.approx(cronbach_alpha(table))
+    assert found["item_response"].provenance.data == found["agreement"].provenance.data
+
+
+def test_same_table_same_ids_from_every_form(tmp_path):
+    table = answers(3, normals(3, 20), B)
+    path = write_csv(tmp_path / "table.csv", table)
+    one = [finding.id for finding in instruments(path)]
+    assert one == [finding.id for finding in instruments(str(path))]
+    read = responses(path)
+    again = Responses(read.scores, read.respondents, read.items, "table.csv")
+    assert one == [finding.id for finding in instruments(again)]
+    with_command = instruments(path, command="pellucid metascience instruments table.csv")
+    assert one == [finding.id for finding in with_command]
+    assert with_command[0].provenance.command.endswith("table.csv")
+
+
+def test_sixty_items_and_thirty_respondents_take_seconds():
+    table = answers(4, normals(4, 30), np.linspace(-2, 2, 60))
+    begun = time.process_time()
+    instruments(table, ["a", "b"] * 15)
+    assert time.process_time() - begun < 10
+
+
+def test_gaps_and_constant_items_are_left_out_and_counted():
+    table = answers(5, normals(5, 30), B)
+    table[:, 3] = 1
+    table[4, 6] = NAN
+    found = by_kind(instruments(table))
+    measures = found["reliability"].measures
+    assert measures["left_out_constant_items"].value == 1
+    assert measures["left_out_respondents_with_gaps"].value == 1
+    assert measures["alpha"].n == 29
+    # neither item response nor agreement needs to leave anything out
+    assert found["item_response"].measures["items"].value == 10
+    assert found["item_response"].measures["extreme_items"].value == 1
+    assert found["agreement"].measures["raters"].value == 30
+    table[:8, 6] = NAN
+    assert by_kind(instruments(table))["reliability"].measures["left_out_items_with_gaps"].value == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "groups", "config", "code"),
+    [
+        ([[1, 0, 1], [0, 1, 1]], None, InstrumentsConfig(), "MS46"),
+        ([[1], [0], [1]], None, InstrumentsConfig(), "MS46"),
+        ([[1, 1], [1, 1], [1, 1]], None, InstrumentsConfig(), "MS48"),
+        ([[1, 200], [0, 100], [1, 300]], None, InstrumentsConfig(), "MS49"),
+        ([[1, 0], [0, NAN], [1, 1]], None, InstrumentsConfig(missing="refuse"), "MS47"),
+        ([[NAN, 0], [0, NAN], [NAN, 1]], None, InstrumentsConfig(), "MS47"),
+        ([[1, 0, 0], [0, 1, 0], [1, 1, 0]], ["a", "b"], InstrumentsConfig(), "MS51"),
+        ([[1, 0, 0], [0, 1, 0], [1, 1, 0]], ["a", "a", "a"], InstrumentsConfig(), "MS66"),
+        ([[0.1, 0.4, 0.2], [0.5, 0.3, 0.3], [0.6, 0.1, 0.7]], ["a", "b", "a"], InstrumentsConfig(), "MS78"),
+    ],
+)
+def test_bad_tables(table, groups, config, code):
+    with pytest.raises(InputError) as raised:
+        instruments(table, groups, config)
+    assert raised.value.code == code
+    assert raised.value.remedy
+
+
+# Files
+
+
+def test_csv_is_read_as_written(tmp_path):
+    table = answers(6, normals(6, 5), B)
+    table[2, 3] = NAN
+    read = responses(write_csv(tmp_path / "t.csv", table))
+    np.testing.assert_array_equal(read.scores, table)
+    assert read.respondents == tuple(f"m{at}" for at in range(5))
+    assert read.items[3] == "q3"
+    assert (read.name, read.gaps, read.binary) == ("t.csv", 1, True)
+    turned = responses(tmp_path / "t.csv", rows="respondents")
+    np.testing.assert_array_equal(turned.scores, table.T)
+
+
+def test_names_may_hold_commas_quotes_and_lines(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('item,"a, b",c\n"what ""is""\n1 + 1?",1,0\nq2,0,1\n', encoding="utf-8")
+    read = responses(path)
+    assert read.respondents == ("a, b", "c")
+    assert read.items == ('what "is"\n1 + 1?', "q2")
+
+
+def test_words_for_scores(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text("\ufeffitem\tone\ttwo\nq1\tC\ttrue\nq2\tI\t0.25\n\nq3\tNA\t.\n", encoding="utf-8")
+    np.testing.assert_array_equal(responses(path).scores, [[1, 0, NAN], [1, 0.25, NAN]])
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("", "MS43", "is empty"),
+        ("item,a,b\n", "MS43", "line 1 has 3 cells"),
+        ("item,a,b\nq1,1,0\nq2,1\n", "MS43", "line 3 has 2 cells; expected 3"),
+        ("item,a,b\nq1,1,maybe\n", "MS44", "line 2, column 'b': 'maybe'"),
+        ("item,a,b\nq1,1,inf\n", "MS44", "'inf' is not a finite number"),
+        ("item,a,a\nq1,1,0\n", "MS45", "Two respondents are named 'a'"),
+        ("item,a,b\nq1,1,0\nq1,0,0\n", "MS45", "Two items are named 'q1'"),
+        ('item,a,b\nq1,1,"0\n', "MS42", "not a CSV table"),
+    ],
+)
+def test_bad_files(tmp_path, text, code, words):
+    path = tmp_path / "bad.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=words) as raised:
+        responses(path)
+    assert raised.value.code == code
+    assert raised.value.remedy
+
+
+def test_no_text_and_no_file(tmp_path):
+    path = tmp_path / "bytes.csv"
+    path.write_bytes(b"item,a\nq1,\xff\xfe\n")
+    with pytest.raises(InputError, match="UTF-8") as raised:
+        responses(path)
+    assert raised.value.code == "MS42"
+    with pytest.raises(MissingError, match=r"nowhere\.csv") as missing:
+        responses(tmp_path / "nowhere.csv")
+    assert missing.value.code == "MS41"
+
+
+def test_groups_of_a_file(tmp_path):
+    path = tmp_path / "groups.csv"
+    path.write_text("respondent,group\nm0,base\nm1,chat\n", encoding="utf-8")
+    assert read_groups(path) == {"m0": "base", "m1": "chat"}
+    path.write_text("m0,base\nm0,chat\n", encoding="utf-8")
+    with pytest.raises(InputError, match="line 2") as raised:
+        read_groups(path)
+    assert raised.value.code == "MS75"
+    with pytest.raises(MissingError):
+        read_groups(tmp_path / "none.csv")
+
+
+def test_a_table_is_the_same_whatever_bits_its_gaps_have():
+    one = np.array([[1.0, NAN], [0.0, 1.0]])
+    other = one.copy()
+    other[0, 1] = -np.float64("nan")
+    other[1, 0] = -0.0
+    assert responses(one).data == responses(other).data
+    assert responses(one).data != responses(np.nan_to_num(one)).data
+
+
+# Logs
+
+
+def test_a_folder_of_logs(folder):
+    place, table = folder
+    read = responses(place)
+    np.testing.assert_array_equal(read.scores, table)
+    assert read.respondents[0] == "mock/m00"
+    assert read.items[0] == "q0"
+    found = by_kind(instruments(place))
+    assert set(COMMON) <= set(found)
+    assert found["reliability"].measures["alpha"].value == pytest.approx(cronbach_alpha(table))
+    files = sorted(place.iterdir())
+    assert [f.id for f in instruments(files)] == [f.id for f in instruments(place)]
+
+
+def test_logs_in_error_are_left_out_and_counted(folder):
+    place, table = folder
+    write_log(place / "z_error.json", "mock/broken", table[0][:, None], status="error")
+    (place / "z_torn.json").write_text('{"version": 2, "sta', encoding="utf-8")
+    logs = accepted_logs([place])
+    assert len(logs.logs) == 12
+    assert {problem.code for problem in logs.problems} >= {"MS77"}
+    reliability = by_kind(instruments(place))["reliability"]
+    assert reliability.measures["left_out_logs"].value == 2
+    assert reliability.measures["alpha"].value == pytest.approx(cronbach_alpha(table))
+
+
+def test_only_bad_logs(tmp_path):
+    path = write_log(tmp_path / "one.json", "mock/m", np.ones((3, 1)), status="cancelled")
+    with pytest.raises(InputError, match="No log can be used") as raised:
+        responses(path)
+    assert raised.value.code == "MS77"
+    assert "cancelled" in str(raised.value)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(MissingError, match="eval"):
+        responses(empty)
+
+
+def test_epochs_are_a_facet_and_the_respondents_of_few_models(tmp_path):
+    random = np.random.default_rng(7)
+    ability = normals(7, 2)
+    tables = {}
+    for at in range(2):
+        chance = 1 / (1 + np.exp(-(ability[at] - B)))
+        tables[at] = (random.random((10, 6)) < chance[:, None]).astype(float)
+        write_log(tmp_path / f"m{at}.json", f"mock/m{at}", tables[at])
+    found = by_kind(instruments(tmp_path))
+    # two models: each epoch is a respondent
+    assert found["reliability"].measures["alpha"].n == 12
+    design = found["generalisability"]
+    assert "variance_model_x_prompt_x_seed" in design.measures
+    epochs = table_of_logs(accepted_logs([tmp_path]), None, "epoch")
+    np.testing.assert_array_equal(crossed(epochs), np.stack([tables[0], tables[1]]))
+
+
+def test_epochs_that_are_not_crossed(tmp_path):
+    scores = answers(8, normals(8, 8), B)
+    for at in range(4):
+        part = scores[2 * at : 2 * at + (1 if at == 3 else 2)].T
+        write_log(tmp_path / f"m{at}.json", f"mock/m{at}", part)
+    assert crossed(table_of_logs(accepted_logs([tmp_path]), None, "epoch")) is None
+    found = by_kind(instruments(tmp_path))
+    # means over epochs are graded, so item response takes the epochs
+    assert found["reliability"].measures["alpha"].n == 4
+    assert found["item_response"].measures["reliability"].n == 7
+
+
+# Command
+
+
+@pytest.fixture
+def invoke(tmp_path):
+    app = typer.Typer()
+    app.command()(command)
+
+    def run(*arguments: str):
+        store = f"sqlite:///{tmp_path / 'p.db'}"
+        return CliRunner().invoke(app, [*arguments, "--store", store]), store
+
+    return run
+
+
+def test_command_on_logs_with_groups(folder, invoke, tmp_path):
+    place, _ = folder
+    groups = tmp_path / "groups.csv"
+    groups.write_text("".join(f"mock/m{at:02},{'ab'[at % 2]}\n" for at in range(12)), encoding="utf-8")
+    done, store = invoke(str(place), "--groups", str(groups), "--benchmark", "sums", "--json")
+    assert done.exit_code == 0, done.output
+    headers = json.loads(done.output)
+    names = [header["kind"].removeprefix("metascience.") for header in headers]
+    assert names == [*COMMON, "differential_items"]
+    assert headers[0]["provenance"]["parameters"]["benchmark"] == "sums"
+    assert "metascience instruments" in headers[0]["provenance"]["command"]
+    with open_store(store) as kept:
+        assert {kept.get(header["id"]).id for header in headers} == {header["id"] for header in headers}
+
+
+def test_command_names_the_logs_that_it_leaves_out(folder, invoke):
+    place, table = folder
+    write_log(place / "z_error.json", "mock/broken", table[0][:, None], status="error")
+    done, _ = invoke(str(place), "--json")
+    assert done.exit_code == 0, done.output
+    assert "MS77" in done.stderr
+    assert "z_error.json" in done.stderr
+    assert json.loads(done.stdout)[0]["kind"] == "metascience.reliability"
+
+
+def test_command_on_a_csv(invoke, tmp_path):
+    path = write_csv(tmp_path / "t.csv", answers(9, normals(9, 20), B))
+    done, _ = invoke(str(path))
+    assert done.exit_code == 0, done.output
+    for word in ("Instruments", "Cronbach", "supports"):
+        assert word in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["nowhere.csv"], "MS41"),
+        (["{csv}", "--rows", "columns"], "MS76"),
+        (["{csv}", "--model", "9PL"], "MS65"),
+    ],
+)
+def test_command_refuses(invoke, tmp_path, arguments, code):
+    path = write_csv(tmp_path / "t.csv", answers(9, normals(9, 20), B))
+    done, _ = invoke(*[argument.replace("{csv}", str(path)) for argument in arguments])
+    assert isinstance(done.exception, (InputError, MissingError))
+    assert done.exception.code == code
