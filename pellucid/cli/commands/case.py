@@ -9,6 +9,7 @@ import typer
 
 from pellucid.cli.commands import (
     case_debate,
+    case_measuring,
     case_numbers,
     case_rerun,
     case_review,
@@ -151,9 +152,14 @@ app.command("confidence")(case_numbers.confidence)
 app.command("experiments")(case_numbers.experiments)
 app.command("debate")(case_debate.debate_command)
 app.command("rerun")(case_rerun.rerun_command)
+app.command("macrosystem")(case_measuring.macrosystem)
+app.command("operational")(case_measuring.operational)
+app.command("evidence")(case_measuring.evidence)
 app.command("templates")(case_writing.templates)
 app.command("new")(case_writing.new)
+app.command("keep")(case_writing.keep)
 app.command("blocks")(case_writing.blocks)
 app.command("risk")(case_writing.risk)
+app.command("backfire")(case_writing.backfire)
 app.command("convert")(case_writing.convert)
 app.add_typer(case_review.app, name="review")

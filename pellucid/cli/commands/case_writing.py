@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pellucid.cli.output import JsonOption, print_json, print_table
+from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption, print_json, print_table
 
 if TYPE_CHECKING:
     from pellucid.findings import Diagnostic
@@ -65,6 +65,37 @@ def new(
     typer.echo(f"Next: give each leaf its `finding:`, then pellucid case evaluate {out}")
 
 
+def keep(
+    file: Annotated[Path, typer.Argument(help="A case file in any format.")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name in the store; default: that of its module.")
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep a case in the store, where the pages show it and `case rerun` gives it new versions.
+
+    Status 0 when it stands on the evidence of the store; else 1.
+
+    Python: pellucid.store.Store.put_case
+    """
+    from pellucid.cases import Case
+    from pellucid.store import open_store
+    from pellucid.web.present import world_of
+
+    case = Case.read(file)
+    subjects = sorted({subject.sha256 for named in case.subjects.values() for subject in named})
+    with open_store(store) as kept:
+        verdict = world_of(case, kept).verdict()
+        known = name or case.name
+        version = kept.put_case(known, case.text, subjects[0] if subjects else "", verdict.to_dict())
+    if as_json:
+        print_json({"name": known, "version": version, "verdict": verdict.to_dict()})
+    else:
+        typer.echo(f"Kept {known}, version {version}: the case {'is ' * (verdict.now == 'U')}{verdict.word}.")
+    raise typer.Exit(0 if verdict.stands else 1)
+
+
 def blocks(
     category: Annotated[
         str | None,
@@ -116,6 +147,28 @@ def risk(
         print_json({"file": str(out), "elements": len(made.nodes)})
     else:
         typer.echo(f"Wrote {out}. Fill it in, then: pellucid case debate {case} --risk {out}")
+
+
+def backfire(
+    case: Annotated[Path, typer.Argument(help="The safety case.")],
+    goal: Annotated[str, typer.Option("--goal", help="The goal that claims a mitigation.")],
+    out: OutOption = Path("case.yaml"),
+    as_json: JsonOption = False,
+) -> None:
+    """Raise the six ways in which a mitigation may backfire against a goal, each to be answered or waived.
+
+    Python: pellucid.cases.with_backfire
+    """
+    from pellucid.cases import Case, with_backfire
+
+    before = Case.read(case)
+    made = with_backfire(before, goal)
+    made.write(out)
+    added = [name for name in made.nodes if name not in before.nodes]
+    if as_json:
+        print_json({"file": str(out), "raised": added})
+    else:
+        typer.echo(f"Wrote {out} with {len(added)} doubts: {', '.join(added) or 'none was missing'}.")
 
 
 def convert(

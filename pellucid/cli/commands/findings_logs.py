@@ -11,6 +11,7 @@ import typer
 from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption
 
 if TYPE_CHECKING:
+    from pellucid.cases import EvidenceItem
     from pellucid.findings import Finding
 
 ScorerOption = Annotated[str | None, typer.Option("--scorer", help="Only this scorer; default: each.")]
@@ -31,7 +32,10 @@ DirtyOption = Annotated[bool, typer.Option("--allow-dirty", help="Accept a log m
 
 def import_finding(
     file: Annotated[
-        Path, typer.Argument(help="An Inspect log (.eval, .json), or a finding's .safetensors file.")
+        Path,
+        typer.Argument(
+            help="An Inspect log (.eval, .json), a finding's .safetensors, or evidence items (.json)."
+        ),
     ],
     scorer: ScorerOption = None,
     cluster: ClusterOption = None,
@@ -43,7 +47,7 @@ def import_finding(
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a saved finding, or what an Inspect log measured, into the store.
+    """Put a saved finding, what an Inspect log measured, or runtime evidence items into the store.
 
     A log gives one finding for each of its scorers. One that failed, was invalidated or is incomplete is
     kept as refused, with the reason: a case that cites it stays open. Status 1 when a log is refused.
@@ -58,6 +62,10 @@ def import_finding(
         return
     from pellucid.findings.logs import Allowance, log_findings
 
+    items = evidence_items_in(file)
+    if items is not None:
+        import_items(file, items, store, as_json)
+        return
     allow = Allowance(missing=allow_missing, errors=allow_errors, dirty=allow_dirty)
     found = log_findings(file, scorer, cluster=cluster, level=level, words=words_of(word), allow=allow)
     with open_store(store) as kept:
@@ -83,6 +91,29 @@ def import_saved(file: Path, store: str, as_json: bool) -> None:
         typer.echo(f"Stored {identity}")
 
 
+def evidence_items_in(file: Path) -> tuple[EvidenceItem, ...] | None:
+    """The runtime evidence items of a file; None when it is none of theirs."""
+    from pellucid.cases import read_evidence_items
+
+    if file.suffix != ".json" or not file.is_file():
+        return None
+    with file.open("rb") as opened:
+        if b'"formatVersion"' not in opened.read(65_536):
+            return None
+    return read_evidence_items(file.read_text(encoding="utf-8"), str(file))
+
+
+def import_items(file: Path, items: Sequence[EvidenceItem], store: str, as_json: bool) -> None:
+    """Put evidence items into the store, one Finding each."""
+    from pellucid.cli.findings_table import print_findings
+    from pellucid.store import open_store
+
+    found = [item.finding() for item in items]
+    with open_store(store) as kept:
+        stored(found, kept.put)
+    print_findings(f"From {file.name}", [finding.header for finding in found], as_json, "It holds no item.")
+
+
 def compare(
     first: Annotated[Path, typer.Argument(help="An Inspect log.")],
     second: Annotated[Path, typer.Argument(help="Another log of the same task.")],
@@ -105,18 +136,14 @@ def compare(
     """
     from pellucid.cli.output import print_json
     from pellucid.findings import show as showing
-    from pellucid.findings.logs import Allowance, compare_logs, log_findings, read_log
+    from pellucid.findings.logs import Allowance, Reading, compare_logs, log_findings, read_log
     from pellucid.store import open_store
 
     allow = Allowance(missing=allow_missing, errors=allow_errors, dirty=allow_dirty)
-    words = words_of(word)
+    reading = Reading(words=words_of(word), cluster=cluster, level=level, allow=allow)
     logs = (read_log(first), read_log(second))
-    each = [
-        finding
-        for log in logs
-        for finding in log_findings(log, scorer, cluster=cluster, level=level, words=words, allow=allow)
-    ]
-    found = compare_logs(logs[0], logs[1], scorer, seed=seed, cluster=cluster, level=level, words=words, allow=allow)
+    each = [finding for log in logs for finding in log_findings(log, scorer, reading=reading)]
+    found = compare_logs(logs[0], logs[1], scorer, seed=seed, reading=reading)
     with open_store(store) as kept:
         stored([*each, found], kept.put)
     if as_json:

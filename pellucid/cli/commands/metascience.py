@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pellucid.cli.again import again
 from pellucid.cli.commands import metascience_instruments
 from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption, print_json
 
@@ -46,6 +47,7 @@ def group() -> None:
 
 @app.command("safetywashing")
 def safetywashing(
+    context: typer.Context,
     csv: CsvArgument,
     capabilities: CapabilityOption = None,
     model_type: TypeOption = None,
@@ -76,12 +78,14 @@ def safetywashing(
             config=settings(method, draws, threshold),
             seed=seed,
             progress=bars,
+            command=again(context, "pellucid metascience safetywashing"),
         )
     keep(finding, store, as_json)
 
 
 @app.command("check")
 def check(
+    context: typer.Context,
     csv: CsvArgument,
     benchmark: Annotated[str, typer.Option("--benchmark", help="The column to check.")],
     capabilities: CapabilityOption = None,
@@ -122,6 +126,7 @@ def check(
             config=settings(method, draws, threshold),
             seed=seed,
             progress=bars,
+            command=again(context, "pellucid metascience check"),
         )
     keep(finding, store, as_json)
 

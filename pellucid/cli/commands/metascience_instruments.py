@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from pellucid.cli.again import again
 from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption, print_diagnostics
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ SourcesArgument = Annotated[
 
 
 def instruments(
+    context: typer.Context,
     sources: SourcesArgument,
     groups: Annotated[
         str | None, typer.Option("--groups", help="CSV of respondent,group: compare the groups too.")
@@ -71,8 +73,7 @@ def instruments(
     logs = log_paths(table)
     if logs:
         print_diagnostics(accepted_logs(logs).problems)
-    # shown again with every setting that changes a number
-    command = " ".join(["pellucid metascience instruments", *sources])
+    command = again(context, "pellucid metascience instruments")
     found = measure(table, read_groups(groups) if groups else None, config, command=command)
     with open_store(store) as kept:
         for finding in found:

@@ -7,6 +7,7 @@ fail on it; multiplying their rates of failure assumes that they fail on differe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pellucid.cases.macrosystem import (
+    Infraction,
+    Interaction,
+    Macrosystem,
+    Outcome,
+    Subsystem,
+    ThreatModel,
+)
 from pellucid.compute import one_thread
 from pellucid.findings import Finding, Kind, Measure, bootstrap, register, start
 from pellucid.library.studies.protocol import Conditions
@@ -33,6 +42,21 @@ JOINT = register(
         room="library",
     )
 )
+SIX_STEPS = register(
+    Kind(
+        name="library.six_steps",
+        title="A deployment laid out in six steps",
+        statement="A deployment of two networks fills {steps.value} of {steps.n} steps with {elements.value} "
+        "elements, and the checks of form and evidence find {errors.value} errors",
+        supports="steps.value >= 6 and errors.value < 1",
+        refutes="errors.value >= 1",
+        stance="observational",
+        evidence="formal",
+        room="library",
+    )
+)
+MISSES = ("agent_miss", "watchdog_miss")
+STEPS = tuple(f"Step {number}" for number in range(1, 7))
 
 
 @dataclass(frozen=True)
@@ -52,9 +76,61 @@ class World:
 
 
 def run(conditions: Conditions) -> Iterator[Finding]:
-    """C2 for each seed."""
+    """A case in six steps about the first pair of networks, and failures that go together for each seed."""
+    yield from laid_out(joint_misses(World(), conditions.seeds[0]))
     for seed in conditions.seeds:
         yield joint_misses(World(), seed)
+
+
+def laid_out(joint: Finding) -> Iterator[Finding]:
+    """Lay the deployment of both networks out in the six steps, and check the argument.
+
+    Arguments:
+        joint: how often agent and watchdog miss, alone and together.
+    """
+    record = start(
+        laid_out, parameters={"claim": "clymer.C1"}, parents=[joint.id], command="pellucid study run clymer"
+    )
+    system = deployment(joint)
+    risk = system.assess()
+    case = system.case(risk.id)
+    found = case.check([risk, joint])
+    steps = [step for step in STEPS if any(step in (node.text or "") for node in case.nodes.values())]
+    yield risk
+    yield record.finding(
+        SIX_STEPS,
+        measures=[
+            Measure.of("steps", float(len(steps)), n=len(STEPS)),
+            Measure.of("errors", float(sum(one.level == "error" for one in found))),
+            Measure.of("elements", float(len(case.nodes))),
+        ],
+    )
+
+
+def deployment(joint: Finding) -> Macrosystem:
+    """The two networks as one system: damage needs a miss of each; both learned from the same examples."""
+    agent, watchdog = (math.ceil(1e4 * (joint.measures[name].high or 1.0)) / 1e4 for name in MISSES)
+    holds = [f"{name}.high <= {most:.4f}" for name, most in zip(MISSES, (agent, watchdog), strict=True)]
+    return Macrosystem(
+        decision="let the agent answer requests under the eyes of the watchdog",
+        window="one harmful request",
+        subsystems=(
+            Subsystem("agent", "refuses requests that it takes for harmful"),
+            Subsystem("watchdog", "stops answers to requests that it takes for harmful"),
+        ),
+        infrastructure="both run on one machine that nobody else can reach",
+        oversight="people read what the watchdog stops",
+        outcomes=(Outcome("answered", "a harmful request is answered", 0.05),),
+        assumptions=("Harmful requests are like those that were tried",),
+        infractions=(
+            Infraction("lets-through", "agent", "answers a harmful request", agent, None, joint.id, holds[0]),
+            Infraction(
+                "overlooks", "watchdog", "does not stop the answer", watchdog, None, joint.id, holds[1]
+            ),
+        ),
+        threat_models=(ThreatModel("both miss it", "answered", ("lets-through", "overlooks"), "all"),),
+        interactions=(Interaction(("agent", "watchdog"), "correlated", 0.5),),
+    )
 
 
 def joint_misses(world: World, seed: int) -> Finding:

