@@ -362,3 +362,11 @@ def test_a_page_of_cases_does_not_load_scipy() -> None:
 def test_leaves_of_a_case_are_what_the_numbers_ask_for() -> None:
     for seed, case in itertools.islice(((seed, random_case(seed)) for seed in itertools.count()), 10):
         assert set(leaves_asked(case.graph)) <= set(leaves_of(case)), seed
+
+
+def test_a_leaf_of_which_nothing_is_known_may_have_any_probability() -> None:
+    case = Case.read("G1: {supportedBy: [Sn1, Sn2]}\nSn1: {}\nSn2: {confidence: '0.9'}")
+    found = case.confidence()
+    assert found.unknown == ("Sn1",)
+    assert (found.nodes["Sn1"].low, found.nodes["Sn1"].high) == (0.0, 1.0)
+    assert (found.top.low, found.top.high) == (0.0, 0.9)

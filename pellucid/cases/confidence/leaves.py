@@ -68,7 +68,8 @@ class LeafConfidence:
         return self.bounds or Bounds(self.probability, self.probability)
 
 
-UNKNOWN = LeafConfidence(VACUOUS)
+UNKNOWN = LeafConfidence(VACUOUS, bounds=Bounds(0.0, 1.0))
+"""Of such a leaf nothing is known: any probability is possible."""
 
 
 def read_confidences(

@@ -122,7 +122,7 @@ def render(
     if as_json:
         print_json({"file": str(out), "verdict": verdict.to_dict()})
     else:
-        typer.echo(f"Wrote {out}: the case {verdict.word}.")
+        typer.echo(f"Wrote {out}: the case {spoken(verdict)}.")
 
 
 def present_models(case: Case, model: str | None, against: str | None) -> dict[str, str]:
@@ -135,6 +135,11 @@ def present_models(case: Case, model: str | None, against: str | None) -> dict[s
     return present(case, open_model(model), open_model(against) if against else None)
 
 
+def spoken(verdict: Verdict) -> str:
+    """The verdict as the end of a sentence: ``stands``, ``is defeated``, ``is undecided``."""
+    return verdict.word if verdict.stands else f"is {verdict.word}"
+
+
 def print_verdict(verdict: Verdict) -> None:
     """The verdict in words, the reason path, and every node's state."""
     rows = [
@@ -142,7 +147,7 @@ def print_verdict(verdict: Verdict) -> None:
         for node, state in verdict.states.items()
     ]
     print_table("Nodes", ("node", "verdict", "now", "evidence", "why"), rows, "An empty case.")
-    typer.echo(f"The case {verdict.word}." if verdict.word != "undecided" else "The case is undecided.")
+    typer.echo(f"The case {spoken(verdict)}.")
     if verdict.reason_path:
         typer.echo("Reason: " + " → ".join(verdict.reason_path))
 

@@ -53,18 +53,22 @@ def confidence(case: CaseArgument, store: StoreOption = DEFAULT_STORE, as_json: 
     print_table("Confidence", columns, lines_of(found), "An empty case.")
     for flag in flags:
         typer.echo(str(flag))
-    typer.echo(f"Top: {found.top}.")
+    typer.echo(f"Top: {found.top}. {found.reason}".rstrip())
     for words, names in (("taken as certain", found.taken), ("judged, not measured", found.judged)):
         if names:
             typer.echo(f"Leaves {words}: {', '.join(names)}.")
 
 
 def lines_of(found: Confidence) -> list[tuple[str, ...]]:
-    """Each element with what the calculi say of it."""
-    from pellucid.findings.numbers import format_number
+    """Each element with what the calculi say of it, cut and never rounded up."""
+    from pellucid.cases.confidence.display import cut
+
+    def told(probability: float | None) -> str:
+        """A probability to three digits; nothing where none is defined."""
+        return "" if probability is None else cut(probability, 3)
 
     return [
-        (name, node.label, *(format_number(x) for x in (node.product, node.low, node.high, node.exact)))
+        (name, node.label, *map(told, (node.product, node.low, node.high, node.exact)))
         for name, node in found.nodes.items()
     ]
 

@@ -92,7 +92,8 @@ def keep(
     if as_json:
         print_json({"name": known, "version": version, "verdict": verdict.to_dict()})
     else:
-        typer.echo(f"Kept {known}, version {version}: the case {'is ' * (verdict.now == 'U')}{verdict.word}.")
+        word = verdict.word if verdict.stands else f"is {verdict.word}"
+        typer.echo(f"Kept {known}, version {version}: the case {word}.")
     raise typer.Exit(0 if verdict.stands else 1)
 
 
