@@ -16,30 +16,23 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from messages import all_messages
+
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- end generated -->)", re.S)
-ROOMS = (
-    "findings",
-    "compute",
-    "cases",
-    "store",
-    "models",
-    "organisms",
-    "dictionaries",
-    "circuits",
-    "metascience",
-    "library",
-    "audit",
-    "web",
-    "cli",
-)
+RATED = ("practicality", "maximum_strength", "scalability")
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """A Markdown table."""
     head = [f"| {' | '.join(columns)} |", f"|{'---|' * len(list(columns))}"]
-    body = [f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    body = [f"| {' | '.join(in_cell(cell) for cell in row)} |" for row in rows]
     return "\n".join([*head, *body])
+
+
+def in_cell(value: object) -> str:
+    """A value as it stands in a table: on one line, with its bars escaped."""
+    return re.sub(r"[ \t\n]+", " ", str(value)).strip().replace("|", chr(92) + "|")
 
 
 def commands() -> str:
@@ -68,7 +61,9 @@ def option_row(parameter: Any) -> tuple[str, str, str]:
     """One row of a command's options."""
     names = ", ".join(f"`{name}`" for name in parameter.opts)
     meaning = getattr(parameter, "help", None) or ""
-    default = "" if parameter.required or parameter.default in (None, False, ()) else f"`{parameter.default}`"
+    default = (
+        "" if parameter.required or parameter.default in (None, False, (), "") else f"`{parameter.default}`"
+    )
     return names, meaning, default
 
 
@@ -94,34 +89,21 @@ def import_rooms() -> None:
 
 
 def checks() -> str:
-    """Every numbered message of the product, from its source."""
-    rows: dict[tuple[str, str], tuple[str, str, str]] = {}
-    for path in sorted((ROOT / "pellucid").rglob("*.py")):
-        for code, problem, remedy in messages(ast.parse(path.read_text(encoding="utf-8"))):
-            rows.setdefault((code, problem), (f"`{code}`", problem, remedy))
-    return table(("code", "message", "what to do"), (rows[key] for key in sorted(rows)))
+    """Every numbered message that ends a command, from the source."""
+    rows = [
+        (f"`{m.code}`", m.problem, m.remedy) for m in all_messages(ROOT / "pellucid") if m.level == "raised"
+    ]
+    return table(("code", "message", "what to do"), rows)
 
 
-def messages(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
-    """The (code, problem, remedy) of each InputError and MissingError made in a module."""
-    for node in ast.walk(tree):
-        named = isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in {
-            "InputError",
-            "MissingError",
-        }
-        if named and len(node.args) == 3 and isinstance(node.args[0], ast.Constant):
-            yield node.args[0].value, wording(node.args[1]), wording(node.args[2])
-
-
-def wording(node: ast.expr) -> str:
-    """A message's text, with `...` where it names what was given."""
-    if isinstance(node, ast.Constant):
-        return str(node.value)
-    if isinstance(node, ast.JoinedStr):
-        return "".join(v.value if isinstance(v, ast.Constant) else "…" for v in node.values)
-    if isinstance(node, ast.BinOp):
-        return wording(node.left) + wording(node.right)
-    return "…"
+def diagnostics(*letters: str) -> str:
+    """Every numbered message of a check whose code begins so, from the source."""
+    rows = [
+        (f"`{m.code}`", m.level, m.problem, m.remedy)
+        for m in all_messages(ROOT / "pellucid")
+        if m.level != "raised" and m.letters in letters
+    ]
+    return table(("code", "level", "message", "what to do"), rows)
 
 
 def settings(module: str, name: str) -> str:
@@ -209,13 +191,115 @@ def verdicts() -> str:
     return table(columns, rows)
 
 
+def templates() -> str:
+    """Every template of a safety case."""
+    from pellucid.cases import templates as all_templates
+
+    rows = [(f"`{one.name}`", one.title, len(one.case.nodes), one.source) for one in all_templates()]
+    return table(("template", "a case made from it argues", "elements", "after"), rows)
+
+
+def building_blocks() -> str:
+    """Every building block of an argument with its ratings."""
+    from pellucid.cases import building_blocks as all_blocks
+
+    rows = [
+        (f"`{one.id}`", one.category, *(getattr(one.rating, name) or "unrated" for name in RATED))
+        for one in all_blocks()
+    ]
+    return table(("block", "category", *(name.replace("_", " ") for name in RATED)), rows)
+
+
+def doubts() -> str:
+    """Every ready-made doubt."""
+    from pellucid.cases.defeaters import CATALOGUE
+
+    rows = [(f"`{one.name}`", one.kind, one.text, one.trigger or "a person") for one in CATALOGUE.values()]
+    return table(("doubt", "attack", "what it says", "brought up by"), rows)
+
+
+def mechanisms() -> str:
+    """The mechanisms of the backfire class."""
+    from pellucid.cases.defeaters import MECHANISMS
+
+    return table(
+        ("mechanism", "what it says of a mitigation"), ((f"`{n}`", t) for n, t in MECHANISMS.items())
+    )
+
+
+def formats() -> str:
+    """Every format of cases, and what it leaves out of the shipped templates."""
+    from pellucid.cases import templates as all_templates
+    from pellucid.cases.formats.registry import FORMATS
+
+    rows = []
+    for one in FORMATS:
+        losses = [loss.message for template in all_templates() for loss in template.case.losses(one.name)]
+        lost = sorted({message.split(" carry ")[1].split(" of ")[0] for message in losses})
+        does = "reads, writes" if one.parse else "writes"
+        endings = " ".join(f"`{ending}`" for ending in one.endings)
+        rows.append((f"`{one.name}`", one.title, endings, does, ", ".join(lost) or "nothing"))
+    return table(("name", "language", "endings", "", "leaves out of the templates"), rows)
+
+
+def studies() -> str:
+    """Every study with the claims that it measures."""
+    from pellucid.library import studies as all_studies
+
+    rows = [(f"`{one.key}`", one.title, ", ".join(one.claims)) for one in all_studies()]
+    return table(("study", "what it measures", "claims"), rows)
+
+
+def claims() -> str:
+    """The state of every claim that a study measures, by the shipped Findings."""
+    from pellucid.library import catalogue, claim_state, evidence_for, shipped_findings
+    from pellucid.library import studies as all_studies
+
+    headers = [found.header for found in shipped_findings()]
+    rows = []
+    for study in all_studies():
+        for claim in (one for one in catalogue().get(study.key).claims if one.id in study.claims):
+            ids = " ".join(f"`{header.id[:12]}`" for header in evidence_for(claim, headers))
+            rows.append((f"`{claim.name}`", claim.text, f"**{claim_state(claim, headers)}**", ids))
+    return table(("claim", "which says", "here", "Findings"), rows)
+
+
+def folders(path: str) -> str:
+    """Each folder of a room with what it says it is for."""
+    rows = []
+    for home in sorted((ROOT / path).glob("*/__init__.py")):
+        said = (ast.get_docstring(ast.parse(home.read_text(encoding="utf-8"))) or "").split("\n")[0]
+        rows.append((f"`{home.parent.name}`", said))
+    return table(("folder", "is for"), rows)
+
+
 def file(path: str, language: str = "") -> str:
     """A file of the project, quoted."""
     return f"```{language}\n{(ROOT / path).read_text(encoding='utf-8').strip()}\n```"
 
 
 GENERATORS: dict[str, Callable[..., str]] = {
-    f.__name__: f for f in (commands, kinds, checks, verdicts, settings, organisms, finding, findings, file)
+    f.__name__: f
+    for f in (
+        commands,
+        kinds,
+        checks,
+        diagnostics,
+        verdicts,
+        settings,
+        organisms,
+        finding,
+        findings,
+        templates,
+        building_blocks,
+        doubts,
+        mechanisms,
+        formats,
+        studies,
+        claims,
+        folders,
+        file,
+    )
 }
 
 

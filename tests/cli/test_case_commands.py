@@ -135,3 +135,22 @@ def test_conversion_says_what_it_loses(here, capsys):
     assert "(N01)" in capsys.readouterr().err
     assert run(["case", "convert", "lab.yaml", "lab.what"]) == 2
     assert "Y11" in capsys.readouterr().err
+
+
+def test_leaves_are_bound_from_the_command_line(here, capsys):
+    (here / "system.yaml").write_text(SYSTEM, encoding="utf-8")
+    (here / "lab.yaml").write_text(PLAIN, encoding="utf-8")
+    assert run(["case", "macrosystem", "system.yaml", "--json"]) == 0
+    risk = told(capsys)["id"]
+    bind = ["case", "bind", "lab.yaml", f"Sn1={risk[:16]}", "--predicate", "Sn1=at_most.value <= 0.01"]
+    assert run([*bind, "--json"]) == 0
+    assert told(capsys)["verdict"]["word"] == "stands"
+    node = Case.read(here / "lab.yaml").nodes["Sn1"]
+    assert (node.finding, node.predicate) == (risk[:16], "at_most.value <= 0.01")
+    assert run(["case", "bind", "lab.yaml", "Sn9=1234"]) == 2
+    assert "Y52" in capsys.readouterr().err
+    assert run(["case", "bind", "lab.yaml", "Sn1"]) == 2
+    assert "CL11" in capsys.readouterr().err
+    # a command that composes it again is kept, and gives the same finding
+    assert run(["case", "rerun", "lab.yaml", "--all", "--json"]) == 0
+    assert [one["result"] for one in told(capsys)["outcomes"]] == ["reproduced"]

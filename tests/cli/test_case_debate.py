@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from pellucid.cli.commands import case_debate, case_review
-from pellucid.findings import Finding, Kind, Measure, start
+from pellucid.findings import DataRef, Finding, Kind, Measure, start
 from pellucid.store import open_store
 
 SCORE = Kind(name="test.score", title="A score", statement="the score is {score.value}", room="test")
@@ -79,6 +80,28 @@ def test_findings_about_benchmarks_bring_up_their_doubts(app: typer.Typer, place
     assert data["rows"][0]["outcome"] == "holds"
     assert data["decision"] is None
     assert call(app, "debate", "case.yaml", "--no-automatic")[0] == 0
+
+
+def test_a_debate_takes_evidence_as_it_is_now(app: typer.Typer, place: Path) -> None:
+    """A doubt whose evidence went stale is undecided in the debate, as ``case evaluate`` has it."""
+    table = place / "table.csv"
+    table.write_text("a")
+    data = DataRef(id="table.csv", sha256=hashlib.sha256(b"a").hexdigest())
+    found = start(score, data=data, command="pellucid findings import table.csv").finding(
+        SCORE, measures=[Measure(name="score", value=0.8, low=0.7, high=0.9)]
+    )
+    with open_store("sqlite:///pellucid.db") as kept:
+        kept.put(found)
+    case = Path("case.yaml")
+    doubt = f"CSn1: {{challenges: Sn1, finding: {found.id}, predicate: score.low >= 0.5}}\n"
+    case.write_text(case.read_text() + doubt)
+
+    def now() -> str:
+        return str(json.loads(call(app, "debate", "case.yaml", "--json")[1])["rows"][0]["now"])
+
+    assert now() == "T"
+    table.write_text("b")
+    assert now() == "U"
 
 
 def test_a_risk_case_stands_beside_it(app: typer.Typer, place: Path) -> None:

@@ -483,3 +483,23 @@ def test_an_audit_is_run_again_in_full(place, pellucid):
     with open_store(place.store) as store:
         assert len(store.find()) == count + len(store.find(kind="cases.rerun"))
         assert store.case(name).version == 1
+
+
+def test_the_verdict_is_the_one_that_evaluate_gives_doubts_of_the_evidence_included(bench, pellucid):
+    """Evidence of a benchmark that is mostly capability doubts itself, before and after a re-run."""
+    about = Kind(
+        name="metascience.capability_correlation",
+        title="x",
+        statement="r is {correlation.value}",
+        room="metascience",
+    )
+    high = Measure(name="correlation", value=0.7, low=0.6, high=0.8)
+    correlated = start(present, parameters={"benchmark": "gpqa"}).finding(about, measures=[high])
+    (found,) = bench.measure("a")
+    bench.put(found, correlated)
+    bench.write(found, benchmark="gpqa")
+    evaluated, text, _ = pellucid("case", "evaluate", bench.case, "--store", bench.url, "--json")
+    status, answer = rerun(pellucid, bench)
+    assert (evaluated, status) == (1, 1)
+    assert answer["before"] == answer["after"] == json.loads(text)
+    assert "CSn_capability_Sn1" in answer["after"]["states"]

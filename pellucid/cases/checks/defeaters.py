@@ -90,13 +90,15 @@ def _backfire_words(node: Node, where: str) -> Iterator[Diagnostic]:
 def _backfire(node: Node, graph: Graph, where: str) -> Iterator[Diagnostic]:
     if not is_mitigation(node):
         return
-    for mechanism in missing_backfire(graph, node.id):
-        problem = f"The mitigation '{node.id}' says nothing of the backfire mechanism {mechanism}."
-        remedy = (
-            f"Challenge it with a counter element with `backfire: {mechanism}` and answer that, "
-            f'or write `waive: "backfire/{mechanism}: REASON (NAME, YYYY-MM-DD)"`.'
-        )
-        yield Diagnostic("B01", "warning", where, problem, remedy)
+    missing = missing_backfire(graph, node.id)
+    if not missing:
+        return
+    problem = f"The mitigation '{node.id}' says nothing of these ways to backfire: {', '.join(missing)}."
+    remedy = (
+        f"Raise them (pellucid case backfire CASE --goal {node.id}) and answer each, "
+        f'or write `waive: "backfire/{missing[0]}: REASON (NAME, YYYY-MM-DD); ..."`.'
+    )
+    yield Diagnostic("B01", "warning", where, problem, remedy)
 
 
 def check_causes(modules: tuple[Module, ...], graph: Graph, find: Lookup) -> Iterator[Diagnostic]:

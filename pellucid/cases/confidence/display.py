@@ -26,8 +26,12 @@ def shown(probability: float, low: float, high: float) -> str:
     Example:
         >>> shown(0.9876, 0.4, 0.99), shown(0.9876, 0.98, 0.99)
         ('0.9', '0.98')
+
+    One more digit is written where the cut would fall below the interval itself.
     """
-    return cut(probability, digits(low, high))
+    places = digits(low, high)
+    text = cut(probability, places)
+    return cut(probability, places + 1) if float(text) < low <= probability else text
 
 
 def cut(probability: float, places: int) -> str:

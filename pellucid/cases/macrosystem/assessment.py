@@ -90,7 +90,7 @@ def compose(system: Macrosystem, outcome: str) -> Composed:
     )
 
 
-def assess(system: Macrosystem) -> Finding:
+def assess(system: Macrosystem, *, command: str = "") -> Finding:
     """Probability of every outcome: independent, of unknown dependence, and with declared common causes.
 
     It supports when even the greatest probability of every outcome is tolerated, and refutes when the least
@@ -98,6 +98,7 @@ def assess(system: Macrosystem) -> Finding:
 
     Args:
         system: the macrosystem.
+        command: what composes it again.
 
     Returns:
         A Finding ``cases.macrosystem_risk``, whose measures are those of the outcome nearest to its limit,
@@ -109,7 +110,7 @@ def assess(system: Macrosystem) -> Finding:
     Source: Clymer et al. 2024, arXiv 2403.10462, step six.
     """
     parents = tuple(dict.fromkeys(each.finding for each in system.infractions if each.finding))
-    record = start(assess, given=_given(system), parents=parents)
+    record = start(assess, given=_given(system), parents=parents, command=command)
     found = {each.id: compose(system, each.id) for each in system.outcomes}
     nearest = max(found.values(), key=lambda each: (each.worst_ratio, each.least_ratio))
     least = max(each.least_ratio for each in found.values())

@@ -200,11 +200,11 @@ class Macrosystem:
         )
         return found
 
-    def assess(self) -> Finding:
+    def assess(self, *, command: str = "") -> Finding:
         """The probability of every outcome under each composition, against what is tolerated."""
         from pellucid.cases.macrosystem.assessment import assess
 
-        return assess(self)
+        return assess(self, command=command)
 
     def case(self, risk: str | None = None) -> Case:
         """The six steps as an argument, ready for evidence.

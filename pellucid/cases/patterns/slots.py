@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pellucid.cases.case import Case
+from pellucid.cases.nodes import Node
 from pellucid.findings import Finding, Header, MissingError, did_you_mean
 
 
@@ -40,3 +42,57 @@ def bind_slots(case: Case, found: Mapping[str, Finding | Header | str]) -> Case:
     ids = {name: one if isinstance(one, str) else one.id for name, one in found.items()}
     by_slot = {leaf: ids[slot] for slot, leaves in waiting.items() if slot in ids for leaf in leaves}
     return case.bind(by_slot | {name: one for name, one in ids.items() if name in case.nodes})
+
+
+def bound(case: Case, cited: Mapping[str, str], predicates: Mapping[str, str]) -> Case:
+    """A copy of the case whose leaves cite Findings or logs, and state what these must show.
+
+    Args:
+        case: the argument.
+        cited: for leaves, or slots that leaves name: the id of a Finding, or ``log:SHA256`` with ``:SCORER``.
+        predicates: for leaves or slots: what the evidence must show.
+
+    Raises:
+        MissingError: Y52 when there is neither such a leaf nor such a slot.
+
+    Example:
+        >>> case = Case.read("G1: {supportedBy: [Sn1]}\\nSn1: {slot: power}")
+        >>> bound(case, {"power": "log:0123abcd:match"}, {"Sn1": "score.low >= 0.8"}).nodes["Sn1"].layers
+        (('slot', 'power'), ('log', '0123abcd'), ('scorer', 'match'), ('predicate', 'score.low >= 0.8'))
+    """
+    given: dict[str, dict[str, str]] = {}
+    for name, evidence in cited.items():
+        for leaf in leaves_of(case, name):
+            given.setdefault(leaf, {}).update(_layers(evidence))
+    for name, predicate in predicates.items():
+        for leaf in leaves_of(case, name):
+            given.setdefault(leaf, {})["predicate"] = predicate
+    return Case(
+        tuple(
+            replace(module, nodes=tuple(_having(node, given.get(node.id)) for node in module.nodes))
+            for module in case.modules
+        )
+    )
+
+
+def leaves_of(case: Case, name: str) -> tuple[str, ...]:
+    """A leaf by its id, or all leaves that name a slot; MissingError Y52 when there is neither."""
+    waiting = slots(case)
+    if name in waiting:
+        return waiting[name]
+    if name not in case.nodes:
+        names = [*waiting, *case.nodes]
+        remedy = did_you_mean(name, names) or f"It waits for {', '.join(waiting) or 'nothing'}."
+        raise MissingError("Y52", f"No leaf or slot '{name}' in case '{case.name}'.", remedy)
+    return (name,)
+
+
+def _layers(evidence: str) -> dict[str, str]:
+    if not evidence.startswith("log:"):
+        return {"finding": evidence}
+    digest, _, scorer = evidence.removeprefix("log:").partition(":")
+    return {"log": digest} | ({"scorer": scorer} if scorer else {})
+
+
+def _having(node: Node, layers: Mapping[str, str] | None) -> Node:
+    return node if layers is None else node.having(**layers)

@@ -115,10 +115,12 @@ def render(
 
     Python: pellucid.cases.Case.render
     """
+    from pellucid.cases.formats.files import replace_file
+
     with opened(case, store) as world:
         verdict = world.verdict()
         drawing = world.case.render(verdict)
-    out.write_text(drawing, encoding="utf-8")
+    replace_file(out, drawing)
     if as_json:
         print_json({"file": str(out), "verdict": verdict.to_dict()})
     else:
@@ -141,7 +143,7 @@ def spoken(verdict: Verdict) -> str:
 
 
 def print_verdict(verdict: Verdict) -> None:
-    """The verdict in words, the reason path, and every node's state."""
+    """The verdict in words, the reason path with what its end says, and every node's state."""
     rows = [
         (node, state.value, state.now, " ".join(sorted(state.freshness)), state.reason)
         for node, state in verdict.states.items()
@@ -150,6 +152,8 @@ def print_verdict(verdict: Verdict) -> None:
     typer.echo(f"The case {spoken(verdict)}.")
     if verdict.reason_path:
         typer.echo("Reason: " + " → ".join(verdict.reason_path))
+    if verdict.reason:
+        typer.echo(verdict.reason)
 
 
 app.command("sensitivity")(case_numbers.sensitivity)
@@ -162,6 +166,7 @@ app.command("operational")(case_measuring.operational)
 app.command("evidence")(case_measuring.evidence)
 app.command("templates")(case_writing.templates)
 app.command("new")(case_writing.new)
+app.command("bind")(case_writing.bind)
 app.command("keep")(case_writing.keep)
 app.command("blocks")(case_writing.blocks)
 app.command("risk")(case_writing.risk)

@@ -12,7 +12,7 @@ from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption, print_js
 if TYPE_CHECKING:
     from pellucid.cases import Case
     from pellucid.cases.dialectic import Debate, DecisionRecord
-    from pellucid.store import Store
+    from pellucid.web.present import World
 
 
 def debate_command(
@@ -34,14 +34,12 @@ def debate_command(
 
     Python: pellucid.cases.dialectic.debate
     """
-    from pellucid.cli.commands.case_reading import read_case
-    from pellucid.store import open_store
+    from contextlib import nullcontext
 
-    argument = read_case(case, store)
-    other = None if risk is None else read_case(str(risk), store)
-    with open_store(store) as kept:
-        argument = doubted(argument, kept) if automatic else argument
-        found, record = debate_of(argument, other, kept)
+    from pellucid.cli.commands.case_reading import opened
+
+    with opened(case, store) as world, nullcontext() if risk is None else opened(str(risk), store) as other:
+        found, record = debate_of(world.case if automatic else world.argument, world, other)
     if as_json:
         print_json(found.to_dict() | {"decision": record.to_dict() if record else None})
     else:
@@ -50,30 +48,17 @@ def debate_command(
     raise typer.Exit(1 if open_still else 0)
 
 
-def doubted(case: Case, store: Store) -> Case:
-    """The case with the doubts that a store's findings about its benchmarks bring up."""
-    from pellucid.cases.defeaters import challenged
-    from pellucid.cases.defeaters.automatic import ABOUT
-    from pellucid.store.evidence import evidence_in
-
-    about = [header for way in ABOUT for header in store.find(kind=way.kind)]
-    return challenged(case, evidence_in(store), about)
-
-
-def debate_of(case: Case, risk: Case | None, store: Store) -> tuple[Debate, DecisionRecord | None]:
-    """The debate about a case, and with a risk case the record of both."""
+def debate_of(case: Case, world: World, risk: World | None) -> tuple[Debate, DecisionRecord | None]:
+    """The debate about a case as its world is now, and with a risk case the record of both."""
     from pellucid.cases.dialectic import debate, decision_record
-    from pellucid.cases.evaluation.verdict import read_leaves
-    from pellucid.cases.evidence.evidence import Evidence
-    from pellucid.store.evidence import evidence_in
+    from pellucid.cases.evaluation.verdict import judge, read_leaves
 
-    find = evidence_in(store)
-    leaves = read_leaves(case.graph, Evidence.of(case.graph, find, None))
-    verdict = case.evaluate(find)
-    found = debate(case, verdict, risk, leaves={name: state.now for name, state in leaves.items()})
-    if risk is None:
-        return found, None
-    return found, decision_record(case, risk, verdict, risk.evaluate(find))
+    evidence = case.evidence(world.findings, world.present, reruns=world.reruns)
+    leaves = {name: state.now for name, state in read_leaves(case.graph, evidence).items()}
+    verdict = judge(case.graph, evidence)
+    found = debate(case, verdict, risk.argument if risk else None, leaves=leaves)
+    record = decision_record(case, risk.argument, verdict, risk.verdict()) if risk else None
+    return found, record
 
 
 def print_debate(found: Debate, record: DecisionRecord | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,7 +34,7 @@ def macrosystem(
     from pellucid.cases.macrosystem.reading import read_macrosystem
 
     system = read_macrosystem(file)
-    found = system.assess()
+    found = system.assess(command=f"pellucid case macrosystem {shlex.quote(str(file))}")
     if out is not None:
         system.case(found.id).write(out)
     tell(found, store, as_json)
@@ -55,7 +56,7 @@ def operational(
     from pellucid.cases import operational_verdict, read_challenge_results
 
     found = operational_verdict(
-        read_challenge_results(results), command=f"pellucid case operational {results}"
+        read_challenge_results(results), command=f"pellucid case operational {shlex.quote(str(results))}"
     )
     tell(found, store, as_json)
 

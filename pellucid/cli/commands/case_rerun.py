@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from pellucid.store import Store
 
 PROGRAM = "pellucid"
-NOT_AGAIN = ("serve", "case", "doctor", "library", "models")
+NOT_AGAIN = ("serve", "doctor", "library", "models")
 """Commands that measure nothing, or would run forever."""
+MEASURING = {"findings": ("import", "compare"), "case": ("operational", "macrosystem")}
+"""Of groups of commands that mostly show what is there, those that measure."""
 
 
 def rerun_command(
@@ -76,12 +78,8 @@ def rerun_command(
 
 
 def verdict_of(case: Case, store: Store, present: dict[str, str], find: Lookup | None = None) -> Verdict:
-    """The verdict by what a store holds and what exists now."""
-    from pellucid.cases.evaluation.verdict import judge
-    from pellucid.cases.evidence.evidence import Evidence
-
-    find, reruns = find or evidence_in(store), reruns_in(store)
-    return judge(case.graph, Evidence.of(case.graph, find, present, reruns=reruns, modules=case.modules))
+    """The verdict by what a store holds and what exists now, as ``case evaluate`` gives it."""
+    return case.evaluate(find or evidence_in(store), present, reruns=reruns_in(store))
 
 
 # Running --------------------------------------------------------------------------------------------
@@ -105,8 +103,9 @@ def why_not(command: str) -> str | None:
         return f"its command `{command}` cannot be read ({error})"
     if not words or words[0] != PROGRAM:
         return f"its command `{command}` is not pellucid's own: run it by hand and cite the new finding"
-    shows = words[1:2] == ["findings"] and words[2:3] != ["import"]
-    if len(words) < 2 or words[1] in NOT_AGAIN or words[1].startswith("-") or shows:
+    group, verb = (*words[1:3], "", "")[:2]
+    shows = group in MEASURING and verb not in MEASURING[group]
+    if not group or group in NOT_AGAIN or group.startswith("-") or shows:
         return f"its command `{command}` measures nothing"
     return None
 

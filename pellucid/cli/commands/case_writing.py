@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption, print_json, print_table
+from pellucid.cli.output import (
+    DEFAULT_STORE,
+    JsonOption,
+    StoreOption,
+    print_diagnostics,
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from pellucid.findings import Diagnostic
@@ -95,6 +102,61 @@ def keep(
         word = verdict.word if verdict.stands else f"is {verdict.word}"
         typer.echo(f"Kept {known}, version {version}: the case {word}.")
     raise typer.Exit(0 if verdict.stands else 1)
+
+
+def bind(
+    file: Annotated[Path, typer.Argument(help="A case file.")],
+    leaves: Annotated[
+        list[str],
+        typer.Argument(help="LEAF=ID of a finding, or LEAF=log:SHA256; or a slot instead of a leaf."),
+    ],
+    predicate: Annotated[
+        list[str] | None,
+        typer.Option("--predicate", help="LEAF=PREDICATE, as 'Sn1=score.high <= 0.01'; repeatable."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; default: the same file.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Let leaves cite evidence, and write the case. Status 0 when it stands on the store's evidence, else 1.
+
+    Python: pellucid.cases.Case.bind
+    """
+    from pellucid.cases import Case
+    from pellucid.cases.patterns.slots import bound
+    from pellucid.store import open_store
+    from pellucid.web.present import world_of
+
+    case = bound(Case.read(file), pairs(leaves, "LEAF=ID"), pairs(predicate or [], "LEAF=PREDICATE"))
+    written = case.write(out or file)
+    with open_store(store) as kept:
+        world = world_of(case, kept)
+        verdict, found = world.verdict(), world.argument.check(world.findings, world.present)
+    if as_json:
+        print_json(
+            {"file": str(written), "verdict": verdict.to_dict(), "checks": [vars(one) for one in found]}
+        )
+    else:
+        print_diagnostics(one for one in found if one.code.startswith("E"))
+        typer.echo(f"Wrote {written}: the case {verdict.word if verdict.stands else f'is {verdict.word}'}.")
+    raise typer.Exit(0 if verdict.stands else 1)
+
+
+def pairs(given: list[str], form: str) -> dict[str, str]:
+    """Names and what they are given, from ``NAME=VALUE``.
+
+    Errors:
+        InputError CL11: an argument is not of that form.
+    """
+    from pellucid.findings import InputError
+
+    found = {}
+    for argument in given:
+        name, equals, value = argument.partition("=")
+        if not (name.strip() and equals and value.strip()):
+            raise InputError("CL11", f"{argument!r} is not of the form {form}.", f"Write {form}.")
+        found[name.strip()] = value.strip()
+    return found
 
 
 def blocks(

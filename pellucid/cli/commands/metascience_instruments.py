@@ -30,7 +30,11 @@ def instruments(
         str | None, typer.Option("--reference", help="The group that others are compared with.")
     ] = None,
     benchmark: Annotated[
-        str, typer.Option("--benchmark", help="Name of the benchmark, by which a case finds its reliability.")
+        str,
+        typer.Option(
+            "--benchmark",
+            help="Name of the benchmark, by which a case finds its reliability; default each log's task.",
+        ),
     ] = "",
     rows: Annotated[
         str, typer.Option("--rows", help="What a line of a CSV is: items or respondents.")
@@ -56,7 +60,7 @@ def instruments(
     from pellucid.cli.findings_table import print_findings
     from pellucid.metascience.instruments import InstrumentsConfig
     from pellucid.metascience.instruments import instruments as measure
-    from pellucid.metascience.responses import accepted_logs, log_paths, read_groups
+    from pellucid.metascience.responses import logs_of, read_groups
     from pellucid.store import open_store
 
     config = InstrumentsConfig(
@@ -70,11 +74,11 @@ def instruments(
         seed=seed,
     )
     table = sources[0] if len(sources) == 1 else sources
-    logs = log_paths(table)
-    if logs:
-        print_diagnostics(accepted_logs(logs).problems)
+    logs = logs_of(table)
+    if logs is not None:
+        print_diagnostics(logs.problems)
     command = again(context, "pellucid metascience instruments")
-    found = measure(table, read_groups(groups) if groups else None, config, command=command)
+    found = measure(logs or table, read_groups(groups) if groups else None, config, command=command)
     with open_store(store) as kept:
         for finding in found:
             kept.put(finding)

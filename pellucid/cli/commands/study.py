@@ -29,7 +29,14 @@ def list_studies(as_json: JsonOption = False) -> None:
 
 
 @app.command("run")
-def run(key: KeyArgument, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
+def run(
+    key: KeyArgument,
+    profile: Annotated[
+        str, typer.Option("--profile", help="quick (minutes on two cores) or full.")
+    ] = "quick",
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
     """Run a study; its findings go to the store. Runs again where it was interrupted.
 
     Python: pellucid.library.run_study
@@ -40,7 +47,7 @@ def run(key: KeyArgument, store: StoreOption = DEFAULT_STORE, as_json: JsonOptio
     from pellucid.store import open_store
 
     with open_store(store) as kept, Bars() as bars:
-        found = run_study(key, store=kept, progress=bars)
+        found = run_study(key, profile=profile, store=kept, progress=bars)
     print_findings(f"Study {key}", [finding.header for finding in found], as_json)
 
 
