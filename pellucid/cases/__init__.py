@@ -47,6 +47,7 @@ from pellucid.cases.patterns.parameters import Parameter as Parameter
 from pellucid.cases.patterns.parameters import parameters as parameters
 from pellucid.cases.patterns.risk_case import risk_case as risk_case
 from pellucid.cases.patterns.slots import bind_slots as bind_slots
+from pellucid.cases.patterns.slots import bound as bound
 from pellucid.cases.patterns.slots import slots as slots
 from pellucid.cases.patterns.values import read_values as read_values
 from pellucid.cases.review import Journal as Journal

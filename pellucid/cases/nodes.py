@@ -277,6 +277,8 @@ class Extension:
     """Name of the module that is extended."""
     develops: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Foreign element and the local elements that now support it."""
+    line: int = field(default=0, compare=False)
+    """Line of the file on which it begins; 0 when it came from no file."""
 
 
 @dataclass(frozen=True)
@@ -305,6 +307,8 @@ class Module:
     """Characters after which the lines of its elements break."""
     file: str = field(default="", compare=False)
     """The file it was read from, as it was given."""
+    line: int = field(default=0, compare=False)
+    """Line of the file on which its own block begins; 0 when it states none."""
 
     @property
     def name(self) -> str:
@@ -316,5 +320,13 @@ class Module:
 
     def where(self, node: Node) -> str:
         """Where an element stands: ``file:line element``."""
-        place = self.file or self.name
-        return f"{place}:{node.line} {node.id}" if node.line else f"{place} {node.id}"
+        return f"{self.place(node.line)} {node.id}"
+
+    def where_block(self, line: int = 0) -> str:
+        """Where its own block stands, or a line of it: ``file:line module``."""
+        return f"{self.place(line or self.line)} module"
+
+    def place(self, line: int) -> str:
+        """A line of its file as messages name it; the file alone when the line is not known."""
+        file = self.file or self.name
+        return f"{file}:{line}" if line else file

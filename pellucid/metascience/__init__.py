@@ -6,6 +6,7 @@ from pellucid.metascience.agreement import AgreementConfig as AgreementConfig
 from pellucid.metascience.agreement import agreement as agreement
 from pellucid.metascience.agreement import cohen_kappa as cohen_kappa
 from pellucid.metascience.agreement import fleiss_kappa as fleiss_kappa
+from pellucid.metascience.agreement import kappa_interval as kappa_interval
 from pellucid.metascience.agreement import krippendorff_alpha as krippendorff_alpha
 from pellucid.metascience.agreement import percent_agreement as percent_agreement
 from pellucid.metascience.agreement import scott_pi as scott_pi
@@ -37,12 +38,15 @@ from pellucid.metascience.invariance import InvarianceConfig as InvarianceConfig
 from pellucid.metascience.invariance import measurement_invariance as measurement_invariance
 from pellucid.metascience.item_response import ItemResponseConfig as ItemResponseConfig
 from pellucid.metascience.item_response import item_response as item_response
+from pellucid.metascience.item_response import scale_scores as scale_scores
 from pellucid.metascience.reliability import ReliabilityConfig as ReliabilityConfig
 from pellucid.metascience.reliability import cronbach_alpha as cronbach_alpha
 from pellucid.metascience.reliability import feldt_interval as feldt_interval
 from pellucid.metascience.reliability import guttman_lambda2 as guttman_lambda2
 from pellucid.metascience.reliability import item_reliability as item_reliability
 from pellucid.metascience.reliability import kr20 as kr20
+from pellucid.metascience.reliability import length_needed as length_needed
+from pellucid.metascience.reliability import mean_split_half as mean_split_half
 from pellucid.metascience.reliability import retest as retest
 from pellucid.metascience.reliability import spearman_brown as spearman_brown
 from pellucid.metascience.reliability import split_half as split_half

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from pellucid.findings import Array, Finding, InputError, Kind, Measure, View, register, start
-from pellucid.metascience.resampling import percentile, resampled, weights_of
+from pellucid.metascience.resampling import defined, percentile, resampled, weights_of
 from pellucid.metascience.response_checks import enough
 from pellucid.metascience.responses import Responses, Source, Values, responses
 
@@ -387,11 +387,6 @@ def mean_of(values: Values) -> float | None:
     """The mean of what is defined; None when nothing is."""
     kept = values[np.isfinite(values)]
     return float(kept.mean()) if len(kept) else None
-
-
-def defined(value: float) -> float | None:
-    """The value, or None for NaN."""
-    return value if np.isfinite(value) else None
 
 
 def known_level(level: str) -> None:

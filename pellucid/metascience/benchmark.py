@@ -30,6 +30,7 @@ from pellucid.metascience.disattenuation import (
     score_reliability,
 )
 from pellucid.metascience.ranks import Values
+from pellucid.metascience.resampling import defined
 from pellucid.metascience.residual import FEWEST, Curve, residual_progress
 from pellucid.metascience.safetywashing import adjusted, chosen_from, in_score
 from pellucid.metascience.safetywashing_config import SafetywashingConfig
@@ -272,7 +273,7 @@ def chances(done: Checked, seed: int) -> tuple[float | None, float | None]:
     p = chance(done.chosen, done.chosen.table.scores, done.config, seed)
     place = done.chosen.table.benchmarks.index(done.name)
     both = (float(p[place]), float(adjusted(p, in_score(done.chosen))[place]))
-    first, second = (None if np.isnan(number) else number for number in both)
+    first, second = map(defined, both)
     return first, second
 
 
@@ -297,10 +298,10 @@ def left_out_measures(done: Checked) -> list[Measure]:
     }
     for part, values in parts.items():
         for end, number in zip(("min", "max"), span(values)[0].tolist(), strict=True):
-            made.append(Measure.of(f"without_{part}_{end}", None if np.isnan(number) else number))
+            made.append(Measure.of(f"without_{part}_{end}", defined(number)))
     if done.name in done.chosen.names and len(done.found.without_capability):
         own = float(done.found.without_capability[done.chosen.names.index(done.name), 0])
-        made.append(Measure.of("correlation_without_itself", None if np.isnan(own) else own))
+        made.append(Measure.of("correlation_without_itself", defined(own)))
     return made
 
 

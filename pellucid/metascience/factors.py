@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from pellucid.findings import Array, Finding, InputError, Kind, Measure, View, register, start
+from pellucid.metascience.resampling import generator
 from pellucid.metascience.response_checks import Constant, Missing, complete, enough, varied
 from pellucid.metascience.responses import Responses, Source, Values, responses
 
@@ -315,7 +316,7 @@ def correlation_eigenvalues(scores: Values) -> Values:
 
 def chance_eigenvalues(scores: Values, config: FactorConfig) -> Values:
     """The quantile of each eigenvalue over tables whose columns are shuffled, each by itself."""
-    random = np.random.default_rng(config.seed)
+    random = generator(config.seed)
     shuffled = (random.permuted(scores, axis=0) for _ in range(config.permutations))
     values = [correlation_eigenvalues(one) for one in shuffled]
     return np.asarray(np.quantile(values, config.quantile, axis=0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -23,11 +23,13 @@ from pellucid.metascience.responses import (
     Rows,
     Source,
     Values,
-    accepted_logs,
-    log_paths,
+    logs_of,
     responses,
     table_of_logs,
 )
+
+if TYPE_CHECKING:
+    from pellucid.findings.logs.reading import Logs
 
 EPOCH: Final = ", epoch "
 """What parts model and epoch in the names of a table of logs."""
@@ -38,7 +40,8 @@ class InstrumentsConfig:
     """Which table, and how it is read."""
 
     benchmark: str = ""
-    """Name of the benchmark that the items belong to, by which a case finds its reliability."""
+    """Name of the benchmark that the items belong to, by which a case finds its reliability; of logs the name
+    of their task, each task being measured by itself, unless a name is given for all of them together."""
     rows: Rows | None = None
     """What a row of the table is; files have items in rows, arrays respondents."""
     scorer: str | None = None
@@ -73,6 +76,7 @@ def instruments(
 
     Arguments:
         table_or_logs: respondents x items: an array, a table, a CSV file, a folder or files of Inspect logs.
+            Logs of several tasks are measured task by task.
         groups: one group a respondent, in their order, or a mapping by name; None compares none.
         config: benchmark, gaps, model, threshold.
         command: the command that measures this again.
@@ -91,7 +95,25 @@ def instruments(
         >>> [finding.kind.removeprefix("metascience.") for finding in instruments(table)]
         ['reliability', 'factors', 'item_response', 'agreement', 'generalisability']
     """
-    table, epochs = tables_of(table_or_logs, config)
+    logs = logs_of(table_or_logs)
+    if logs is None:
+        found = of_table(responses(table_or_logs, rows=config.rows), None, groups, config)
+    else:
+        found = [
+            finding
+            for benchmark, part in by_benchmark(logs, config.benchmark).items()
+            for finding in of_table(*tables_of(part, config), groups, replace(config, benchmark=benchmark))
+        ]
+    return [with_command(finding, command) for finding in found] if command else found
+
+
+def of_table(
+    table: Responses,
+    epochs: Responses | None,
+    groups: Mapping[str, str] | Sequence[Any] | None,
+    config: InstrumentsConfig,
+) -> list[Finding]:
+    """Every instrument that applies to one table, and to the one with a row for each epoch."""
     table = enough(table, 3, 2)
     whole = complete(table, missing_of(table, config))
     answers = table if epochs is None or right_or_wrong(table, config) else epochs
@@ -101,19 +123,24 @@ def instruments(
         generalisability(whole if design is None else design, GeneralisabilityConfig(seed=config.seed))
     )
     if groups is not None:
-        found += of_groups(whole, dict(zip(table.respondents, grouping(table, groups), strict=True)), config)
-    return [with_command(finding, command) for finding in found] if command else found
+        labels = grouping(table, groups).tolist()
+        found += of_groups(whole, dict(zip(table.respondents, labels, strict=True)), config)
+    return found
 
 
-def tables_of(source: Source, config: InstrumentsConfig) -> tuple[Responses, Responses | None]:
-    """The table to measure and, of logs, the table with a row for each epoch.
+def by_benchmark(logs: Logs, benchmark: str) -> dict[str, Logs]:
+    """The logs of each task by its name; all of them together where a benchmark is named."""
+    if benchmark:
+        return {benchmark: logs}
+    tasks = sorted({log.header.task for log in logs.logs})
+    return {task: logs.of_task(task) for task in tasks}
+
+
+def tables_of(logs: Logs, config: InstrumentsConfig) -> tuple[Responses, Responses]:
+    """The table to measure and the one with a row for each epoch.
 
     Where logs are of fewer than three models, their epochs (seeds) are the respondents.
     """
-    paths = log_paths(source)
-    if not paths:
-        return responses(source, rows=config.rows), None
-    logs = accepted_logs(paths)
     models, epochs = table_of_logs(logs, config.scorer), table_of_logs(logs, config.scorer, "epoch")
     return (models if len(models.respondents) >= 3 else epochs), epochs
 

@@ -35,7 +35,7 @@ KIND = register(
         refutes="reliability.high < 0.7",
         views=(
             View(form="line", array="information", title="Information of the test", x="ability"),
-            View(form="heatmap", array="items", title="Items", x="parameter", y="item"),
+            View(form="table", array="items", title="Items"),
             View(form="table", array="respondents", title="Respondents"),
         ),
         stance="observational",

@@ -12,7 +12,7 @@ import numpy as np
 
 from pellucid.findings import Array, Finding, InputError, Interval, Kind, Measure, View, register, start
 from pellucid.metascience.factors import correlation_eigenvalues, eigenvalue_ratio, fit_table
-from pellucid.metascience.resampling import draws_of, percentile
+from pellucid.metascience.resampling import defined, draws_of, percentile
 from pellucid.metascience.response_checks import (
     Constant,
     Missing,
@@ -123,7 +123,7 @@ def measures_of(table: Responses, config: ReliabilityConfig) -> list[Measure]:
         Measure.of("omega", fitted.omega if fitted else None, better="higher"),
         Measure.of("kr20", kr20(scores) if table.binary else None, better="higher"),
         Measure.of("standardised_alpha", standardised_alpha(scores), better="higher"),
-        Measure.of("split_half", finite(split_half(scores)), better="higher"),
+        Measure.of("split_half", defined(split_half(scores)), better="higher"),
         Measure.of("lambda2", guttman_lambda2(scores), better="higher"),
         Measure.of("sem", standard_error_of_measurement(scores), better="lower"),
         Measure.of("eigenvalue_ratio", eigenvalue_ratio(eigenvalues(scores)), better="higher"),
@@ -349,8 +349,3 @@ def retest(first: Sequence[Any] | Values, second: Sequence[Any] | Values) -> flo
             "Give the same respondents and items.",
         )
     return float(np.corrcoef(one.sum(axis=1), two.sum(axis=1))[0, 1])
-
-
-def finite(value: float) -> float | None:
-    """The value, or None for NaN."""
-    return value if math.isfinite(value) else None

@@ -7,16 +7,33 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.findings import Interval
+from pellucid.findings import InputError, Interval
 
 Values = np.ndarray[Any, Any]
 FEWEST = 20
 """Of defined draws, below which no interval is given."""
 
 
+def checked_seed(seed: int) -> int:
+    """The seed itself; InputError MS20 unless it is a whole number, 0 or more."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InputError("MS20", f"The seed cannot be {seed!r}.", "Give a whole number, 0 or more.")
+    return seed
+
+
+def generator(seed: int) -> np.random.Generator:
+    """Random numbers of a seed; InputError MS20 for one that cannot be."""
+    return np.random.default_rng(checked_seed(seed))
+
+
+def defined(value: float) -> float | None:
+    """The value as a measure keeps it: None for NaN and the infinite."""
+    return value if np.isfinite(value) else None
+
+
 def draws_of(count: int, resamples: int, seed: int) -> Values:
     """Row numbers drawn with replacement: ``resamples x count``."""
-    return np.random.default_rng(seed).integers(0, count, (resamples, count))
+    return generator(seed).integers(0, count, (resamples, count))
 
 
 def weights_of(count: int, resamples: int, seed: int) -> Values:

@@ -29,8 +29,8 @@ def enough(table: Responses, respondents: int, items: int) -> Responses:
         )
         raise InputError(
             "MS46",
-            f"The table has {have[0]} respondents and {have[1]} items; this needs at least {respondents} "
-            f"respondents and {items} items{left_out}.",
+            f"The table {table.name!r} has {have[0]} respondents and {have[1]} items; this needs at least "
+            f"{respondents} respondents and {items} items{left_out}.",
             "Add models or seeds as respondents, or prompts as items.",
         )
     return table
@@ -107,9 +107,13 @@ def zeros_and_ones(table: Responses) -> Responses:
 
 
 def thresholded(table: Responses, threshold: float | None) -> Responses:
-    """Scores at or above the threshold as 1, others as 0; gaps stay."""
+    """Scores at or above the threshold as 1, others as 0; gaps stay. InputError MS79: it is not finite."""
     if threshold is None:
         return table
+    if not np.isfinite(threshold):
+        raise InputError(
+            "MS79", f"The threshold is {threshold}.", "Give the score from which an answer counts as right."
+        )
     scores = np.where(np.isnan(table.scores), np.nan, (table.scores >= threshold).astype(float))
     return Responses(scores, table.respondents, table.items, table.name, table.dropped)
 
@@ -126,8 +130,13 @@ def grouping(table: Responses, groups: Mapping[str, str] | Sequence[Any]) -> Val
     if isinstance(groups, Mapping):
         lacking = [name for name in table.respondents if name not in groups]
         if lacking:
+            turned = not set(groups).isdisjoint(table.items)
             raise InputError(
-                "MS51", f"No group was given for the respondent {lacking[0]!r}.", "Give each one its group."
+                "MS51",
+                f"No group was given for the respondent {lacking[0]!r}.",
+                "The groups name items: rows and columns are the other way round (rows='respondents')."
+                if turned
+                else "Give each one its group.",
             )
         return np.array([str(groups[name]) for name in table.respondents])
     if len(groups) != len(table.respondents):

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import numpy as np
 
 from pellucid.findings import DataRef, Diagnostic, InputError, MissingError
+from pellucid.metascience.score_cells import number_of
+from pellucid.metascience.score_file import likely_separator
 
 if TYPE_CHECKING:
     from pellucid.findings.logs.reading import Logs
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 Values: TypeAlias = np.ndarray[Any, Any]
 Rows = Literal["items", "respondents"]
 
-GAPS: Final = frozenset({"", ".", "na", "n/a", "nan", "null", "none", "-"})
 WORDS: Final[Mapping[str, float]] = {
     "true": 1.0,
     "false": 0.0,
@@ -31,7 +32,10 @@ WORDS: Final[Mapping[str, float]] = {
     "n": 0.0,
     "p": 0.5,
 }
-SEPARATORS: Final[Mapping[str, str]] = {".csv": ",", ".tsv": "\t"}
+LARGEST: Final = 1e100
+"""Size of a score from which squares and their sums no longer are numbers."""
+TABLES: Final = (".csv", ".tsv")
+"""Endings of tables."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +85,7 @@ class Responses:
         return Responses(self.scores[:, columns], self.respondents, names, self.name, self.dropped)
 
 
-Source: TypeAlias = "Responses | str | Path | Sequence[Any] | Values"
+Source: TypeAlias = "Responses | Logs | str | Path | Sequence[Any] | Values"
 
 
 def responses(table: Source, *, rows: Rows | None = None, scorer: str | None = None) -> Responses:
@@ -89,7 +93,8 @@ def responses(table: Source, *, rows: Rows | None = None, scorer: str | None = N
 
     Arguments:
         table: a ``Responses``; an array of respondents x items; a ``.csv`` or ``.tsv`` file whose first line
-            names the columns and whose first column names the rows; a folder or files of Inspect logs.
+            names the columns and whose first column names the rows; a folder or files of Inspect logs, or
+            the logs themselves.
         rows: what a row of the file or array is. Files have items in rows unless told otherwise, arrays
             have respondents.
         scorer: the scorer whose verdicts are read from logs; needed where a log has several.
@@ -104,12 +109,26 @@ def responses(table: Source, *, rows: Rows | None = None, scorer: str | None = N
     """
     if isinstance(table, Responses):
         return table
-    paths = log_paths(table)
-    if paths:
-        return from_logs(paths, scorer)
+    logs = logs_of(table)
+    if logs is not None:
+        return table_of_logs(logs, scorer)
     if isinstance(table, str | Path):
         return from_csv(Path(table), rows or "items")
     return from_array(table, rows or "respondents")
+
+
+def logs_of(table: Source) -> Logs | None:
+    """The logs that may be used, when the source is a folder or files of logs, or logs; None for a table.
+
+    Errors:
+        as for ``log_paths`` and ``accepted_logs``.
+    """
+    from pellucid.findings.logs.reading import Logs
+
+    if isinstance(table, Logs):
+        return table
+    paths = log_paths(table)
+    return accepted_logs(paths) if paths else None
 
 
 def log_paths(table: Source) -> list[Path]:
@@ -121,7 +140,7 @@ def log_paths(table: Source) -> list[Path]:
     if isinstance(table, str | Path):
         places = [Path(table)]
     elif isinstance(table, Sequence) and table and all(isinstance(entry, str | Path) for entry in table):
-        places = [Path(entry) for entry in table]
+        places = [Path(str(entry)) for entry in table]
     else:
         return []
     gone = next((place for place in places if not place.exists()), None)
@@ -131,7 +150,7 @@ def log_paths(table: Source) -> list[Path]:
             f"There is no file or folder {str(gone)!r}.",
             "Give a CSV table or a folder of Inspect logs.",
         )
-    is_table = len(places) == 1 and places[0].is_file() and places[0].suffix.lower() in SEPARATORS
+    is_table = len(places) == 1 and places[0].is_file() and places[0].suffix.lower() in TABLES
     return [] if is_table else places
 
 
@@ -150,11 +169,6 @@ def from_array(table: Any, rows: Rows = "respondents") -> Responses:
     matrix = matrix if rows == "respondents" else matrix.T
     people = tuple(f"respondent {at + 1}" for at in range(matrix.shape[0]))
     return Responses(matrix, people, tuple(f"item {at + 1}" for at in range(matrix.shape[1])))
-
-
-def from_logs(paths: Sequence[Path], scorer: str | None = None) -> Responses:
-    """The table of Inspect logs: prompt = item, model = respondent."""
-    return table_of_logs(accepted_logs(paths), scorer)
 
 
 def accepted_logs(paths: Sequence[Path]) -> Logs:
@@ -191,7 +205,7 @@ def accepted_logs(paths: Sequence[Path]) -> Logs:
 def table_of_logs(
     found: Logs, scorer: str | None = None, respondent: Literal["model", "epoch"] = "model"
 ) -> Responses:
-    """The table of logs: a row for each model, or for each epoch (seed) of each model."""
+    """The table of logs, prompt = item: a row for each model, or for each epoch (seed) of each model."""
     from pellucid.findings.logs import response_table
 
     table = response_table(found.logs, scorer, respondent=respondent)
@@ -203,10 +217,12 @@ def table_of_logs(
 def from_csv(path: Path, rows: Rows = "items") -> Responses:
     """The table of a file with a header line and a first column of names.
 
+    Cells are parted by whatever the header line holds most of: commas, semicolons, tabs or bars.
+
     Errors:
         InputErrors MS42 (no UTF-8 text), MS43 (a line of another length), MS44 (a cell that is no number).
     """
-    lines = cells_of(path)
+    separator, lines = cells_of(path)
     header, body = lines[0][1][1:], lines[1:]
     short = next((entry for entry in body if len(entry[1]) != len(header) + 1), None)
     if short is not None or not header or not body:
@@ -217,46 +233,49 @@ def from_csv(path: Path, rows: Rows = "items") -> Responses:
             "Give a header line with the names of the columns, then a line for each row: name, scores.",
         )
     names = tuple(cells[0].strip() for _, cells in body)
-    scores = np.array(
-        [[number(path, at, header[i], cell) for i, cell in enumerate(cells[1:])] for at, cells in body]
-    )
     columns = tuple(name.strip() for name in header)
+    scores = np.array(
+        [
+            [
+                number(cell, separator, f"{path.name} line {at}, column {column!r}")
+                for column, cell in zip(columns, cells[1:], strict=True)
+            ]
+            for at, cells in body
+        ]
+    )
     if rows == "items":
         return Responses(scores.T, columns, names, path.name)
     return Responses(scores, names, columns, path.name)
 
 
-def cells_of(path: Path) -> list[tuple[int, list[str]]]:
-    """Line number and cells of every line that is not empty."""
+def cells_of(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
+    """The separator, and line number and cells of every line that is not empty."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
             "MS42", f"{path.name} is not UTF-8 text (byte {error.start}).", "Save the table as UTF-8 CSV."
         ) from None
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=SEPARATORS[path.suffix.lower()], strict=True)
+    separator = likely_separator(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
         raise InputError("MS42", f"{path.name} is not a CSV table: {error}.", "Mend that line.") from None
     if not lines:
         raise InputError("MS43", f"{path.name} is empty.", "Give a header line and one line a row.")
-    return lines
+    return separator, lines
 
 
-def number(path: Path, line: int, column: str, cell: str) -> float:
-    """One cell as a number; InputError MS44 names the place of one that is none."""
-    word = cell.strip().lower()
-    if word in GAPS:
-        return float("nan")
-    try:
-        value = WORDS[word] if word in WORDS else float(word)
-    except ValueError:
-        value = float("inf")
-    if np.isinf(value):
+def number(cell: str, separator: str, where: str) -> float:
+    """One cell as a number, NaN for a gap; InputError MS44 names the place of one that is neither."""
+    text = cell.strip()
+    word = WORDS.get(text.casefold())
+    value = number_of(text, separator) if word is None else word
+    if value is None:
         raise InputError(
             "MS44",
-            f"{path.name} line {line}, column {column.strip()!r}: {cell!r} is not a finite number.",
+            f"{where}: {cell!r} is not a finite number.",
             "Write a number, C or I, true or false, or leave the cell empty for a gap.",
         )
     return value
@@ -268,12 +287,14 @@ def check_shape(table: Responses) -> None:
         raise InputError(
             "MS40", "The table of responses is empty.", "Give at least one respondent and one item."
         )
-    if np.isinf(table.scores).any():
-        row, column = np.argwhere(np.isinf(table.scores))[0]
+    beyond = np.abs(table.scores) > LARGEST
+    if beyond.any():
+        row, column = np.argwhere(beyond)[0]
+        size = "infinite" if np.isinf(table.scores[row, column]) else f"beyond {LARGEST:g}"
         raise InputError(
             "MS40",
-            f"The score of {table.respondents[row]!r} on {table.items[column]!r} is infinite.",
-            "Give a finite number, or NaN for a gap.",
+            f"The score of {table.respondents[row]!r} on {table.items[column]!r} is {size}.",
+            "Give a finite number of a size that can be squared, or NaN for a gap.",
         )
     for what, names in (("respondent", table.respondents), ("item", table.items)):
         twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
@@ -296,14 +317,14 @@ def read_groups(path: str | Path) -> dict[str, str]:
         MissingError MS41: no such file. InputError MS75: a line without exactly two cells, or a name twice.
     """
     place = Path(path)
-    if not place.is_file() or place.suffix.lower() not in SEPARATORS:
+    if not place.is_file() or place.suffix.lower() not in TABLES:
         raise MissingError(
             "MS41",
             f"There is no CSV file of groups {str(path)!r}.",
             "Give one line a respondent: name,group.",
         )
     found: dict[str, str] = {}
-    for at, cells in cells_of(place):
+    for at, cells in cells_of(place)[1]:
         words = [cell.strip() for cell in cells]
         if len(words) != 2 or words[0] in found:
             raise InputError(

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pellucid.compute import SILENT, Progress
-from pellucid.findings import Array, Finding, InputError, Interval, Kind, Measure, View, register, start
+from pellucid.findings import Array, Finding, Interval, Kind, Measure, View, register, start
 from pellucid.metascience.bootstrap import percentile
 from pellucid.metascience.capability import (
     Selection,
@@ -27,6 +27,7 @@ from pellucid.metascience.capability import (
 from pellucid.metascience.correlation_analysis import Analysis, analyse, cautions, span
 from pellucid.metascience.permutation import benjamini_hochberg
 from pellucid.metascience.ranks import Values
+from pellucid.metascience.resampling import checked_seed
 from pellucid.metascience.safetywashing_config import SafetywashingConfig
 from pellucid.metascience.table import ScoreTable, as_table
 from pellucid.metascience.verdict import WORDS, verdict_array, words_of
@@ -148,8 +149,7 @@ def chosen_from(
     seed: int,
 ) -> Selection:
     """The models and capability benchmarks to analyse, with families as given."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InputError("MS20", f"The seed cannot be {seed!r}.", "Give a whole number, 0 or more.")
+    checked_seed(seed)
     table = as_table(source)
     return select(table.with_families(families) if families else table, capabilities, model_type)
 

@@ -15,26 +15,41 @@ GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "--", "–", "—
 """Cells that say that there is no score, in any case."""
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?", re.ASCII)
+SPACED = re.compile(r"[+-]?\d{1,3}([ \u00a0\u2009\u202f'\u2019])\d{3}(?:\1\d{3})*(?:[.,]\d+)?", re.ASCII)
+"""Thousands parted by spaces or apostrophes."""
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
+"""Thousands parted by commas."""
 
 
 def number_of(cell: str, separator: str = ",") -> float | None:
     """A cell as a finite number, NaN for a gap, None for text.
 
-    A decimal comma is read where the comma does not separate columns.
+    Where the comma separates columns, a quoted comma parts thousands; elsewhere it is a decimal comma. Points
+    never part thousands: 12.345 beside 1.234.567 would be read as a fraction.
 
     Example:
         >>> number_of("0.25"), number_of("n/a"), number_of("0,25", ";"), number_of("high")
         (0.25, nan, 0.25, None)
+        >>> number_of("1,250"), number_of("1 250,5", ";")
+        (1250.0, 1250.5)
     """
     if cell.casefold() in GAPS:
         return float("nan")
-    text = cell.replace("\u2212", "-")
+    text = ungrouped(cell.replace("\u2212", "-"), separator)
     if separator != "," and DECIMAL_COMMA.fullmatch(text):
         text = text.replace(",", ".")
     if not NUMBER.fullmatch(text):
         return None
     number = float(text)
     return number if np.isfinite(number) else None
+
+
+def ungrouped(text: str, separator: str) -> str:
+    """A number without what parts its thousands; any other text as it is."""
+    spaced = SPACED.fullmatch(text)
+    if spaced:
+        return text.replace(spaced[1], "")
+    return text.replace(",", "") if separator == "," and GROUPED.fullmatch(text) else text
 
 
 def column_of(file: ScoreFile, name: str) -> list[str]:

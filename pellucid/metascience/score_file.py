@@ -93,17 +93,31 @@ def decoded(name: str, data: bytes) -> str:
 
 
 def separator_of(name: str, text: str) -> str:
-    """The separator that the header line holds most of, outside quotes."""
-    header = next((line for line in text.splitlines() if line.strip()), "")
-    outside = "".join(header.split('"')[::2])
-    found = max(SEPARATORS, key=outside.count)
-    if header and not outside.count(found):
+    """The separator that the header line holds most of; InputError MS03 when it holds none."""
+    header = header_line(text)
+    found = likely_separator(text)
+    if header and found not in outside_quotes(header):
         raise InputError(
             "MS03",
             f"{name}: the header line has one column, {header.strip()[:40]!r}.",
             "Separate columns by commas, semicolons or tabs: one of names and one for each benchmark.",
         )
     return found
+
+
+def likely_separator(text: str) -> str:
+    """The separator that the header line holds most of, outside quotes; the comma when it holds none."""
+    return max(SEPARATORS, key=outside_quotes(header_line(text)).count)
+
+
+def header_line(text: str) -> str:
+    """The first line that is not empty."""
+    return next((line for line in text.splitlines() if line.strip()), "")
+
+
+def outside_quotes(line: str) -> str:
+    """What stands outside quotes."""
+    return "".join(line.split('"')[::2])
 
 
 def parsed(name: str, text: str, separator: str) -> list[Row]:

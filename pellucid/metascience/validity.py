@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from pellucid.findings import Array, Finding, InputError, Interval, Kind, Measure, View, register, start
-from pellucid.metascience.resampling import resampled
+from pellucid.metascience.resampling import defined, resampled
 from pellucid.metascience.response_checks import Missing, complete, enough, varied
 from pellucid.metascience.responses import Responses, Source, Values, responses
 
@@ -183,7 +183,7 @@ def matrix_measures(scores: Values, trait: Values, method: Values, config: Valid
         Measure.of("violations", float(counts.across), n=counts.across_of, better="lower"),
         Measure.of("method_violations", float(counts.within), n=counts.within_of, better="lower"),
         Measure.of("htmt", apart, better="lower"),
-        Measure.of("method_effect", finite(same - other), better="lower"),
+        Measure.of("method_effect", defined(same - other), better="lower"),
         Measure.of("traits", float(len(set(trait)))),
         Measure.of("methods", float(len(set(method)))),
     ]
@@ -394,8 +394,3 @@ def explained(predictors: Values, outcome: Values) -> float:
     fitted = design @ np.linalg.lstsq(design, outcome, rcond=None)[0]
     centred = outcome - outcome.mean()
     return 1.0 - float(((outcome - fitted) ** 2).sum() / (centred**2).sum())
-
-
-def finite(value: float) -> float | None:
-    """The value, or None for NaN."""
-    return value if np.isfinite(value) else None

@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pellucid.cases import Case, Node, NodeKind
 from pellucid.findings import Header
 
@@ -174,3 +177,30 @@ def leaves_of(case: Case) -> list[str]:
     """Elements with a value of their own."""
     kinds = (NodeKind.SOLUTION, NodeKind.COUNTER_SOLUTION, NodeKind.ASSUMPTION)
     return [name for name, node in case.nodes.items() if node.kind in kinds]
+
+
+def everywhere(case: Case) -> dict[str, NDArray[np.bool_]]:
+    """Where each element is true among all 2^n states of its n leaves; bit i of a state is leaf i.
+
+    By the definition, for all states at once: the arguments of ``random_case`` have no circles.
+    """
+    names = leaves_of(case)
+    states = np.arange(1 << len(names))
+    found = {name: (states >> place & 1).astype(bool) for place, name in enumerate(names)}
+    nodes = case.nodes
+
+    def doubted(owner: str, other: str) -> NDArray[np.bool_]:
+        against = [found[d.id] for d in nodes.values() if set(d.challenges) == {owner, other}]
+        return found[other] & ~np.any([np.zeros_like(states, bool), *against], axis=0)
+
+    for name in case.graph.order:
+        node = nodes[name]
+        holds = found.get(name)
+        if holds is None:
+            legs = [doubted(name, leg) for leg in node.supported_by]
+            count = {"all": len(legs), "any": 1}.get(node.need) or int(node.need)
+            around = [doubted(name, other) for other in node.in_context_of]
+            holds = np.all([np.sum(legs, axis=0) >= count, *around], axis=0)
+        attacks = [doubted(name, d.id) for d in nodes.values() if d.challenges == (name,)]
+        found[name] = holds & ~np.any([np.zeros_like(states, bool), *attacks], axis=0)
+    return found

@@ -261,7 +261,11 @@ def test_ids_and_texts_stay_strings() -> None:
 def test_an_empty_document_is_an_empty_case(text: str) -> None:
     case = Case.read(text)
     assert case.nodes == {}
-    assert case.check() == []
+    assert [str(one) for one in case.check()] == [
+        "warning (text:1) (V18): The case 'text' holds no element: it argues nothing. "
+        "Begin with its top claim, as `G1: {text: ...}`."
+    ]
+    assert case.check(strict_peer=True) == []
 
 
 def test_an_element_may_be_empty_and_a_list_may_be_one_name() -> None:
@@ -287,9 +291,9 @@ def test_anchors_are_followed_once() -> None:
     [
         ("G1: {}\nG2: {}\nG1: {}\n", "Y02", "text:3: 'G1' (first on line 1): stated twice."),
         ("G1:\n  text: a\n  text: b\n", "Y02", "text:3: 'text' (first on line 2): stated twice."),
-        ("G1: [a\nG2: b", "Y01", "text is not YAML: line 2, column 3"),
+        ("G1: [a\nG2: b", "Y01", "text:2 is not YAML: "),
         ("G1: {text: *nowhere}\n", "Y01", "text:1: no anchor 'nowhere' above."),
-        ("G1: {}\n---\nG2: {}\n", "Y01", "text holds a second document."),
+        ("G1: {}\n---\nG2: {}\n", "Y01", "text:2 begins a second document."),
         ("- G1\n- G2\n", "Y03", "text:1: the document is a list, not elements by id."),
         ("G1: {}\nG2: some text\n", "Y03", "text:2: G2 is a single value; expected its attributes"),
         ("G1:\n  undeveloped: yes\n", "Y03", "text:2: G1 undeveloped is 'yes'; expected true or false"),
@@ -331,8 +335,8 @@ def test_anchors_are_followed_once() -> None:
         ),
         ("? [a, b]\n: {}\n", "Y03", "a list where a name belongs"),
         ("a: " + "[" * 5000 + "]" * 5000 + "\n", "Y01", "nested deeper than 12"),
-        ("G1:\n\ttext: a\n", "Y01", "text is not YAML: line 2"),
-        ("G1: {text: \x07bell}\n", "Y01", "text is not YAML"),
+        ("G1:\n\ttext: a\n", "Y01", "text:2 is not YAML: "),
+        ("G1: {text: \x07bell}\n", "Y01", "text:1 is not YAML"),
     ],
 )
 def test_faults_of_a_file_are_named_with_their_line(text: str, code: str, message: str) -> None:
@@ -369,11 +373,49 @@ def test_a_missing_file_is_named_with_its_neighbour(tmp_path: Path) -> None:
 
 def test_a_binary_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "weights.yaml").write_bytes(b"G1: \x80\x81\x00")
-    with pytest.raises(InputError, match="is not text: byte 4 is not UTF-8") as caught:
+    with pytest.raises(InputError, match=r"weights\.yaml:1 is not text: byte 4 is not UTF-8") as caught:
         Case.read(tmp_path / "weights.yaml")
     assert caught.value.code == "Y01"
     with pytest.raises(InputError, match="cannot be read"):
         Case.read(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"G1: {}\n# caf\xe9\n", b"G1: {}\nG2: {text: '\x07'}\n"])
+def test_an_unreadable_character_is_named_with_its_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.yaml").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.yaml:2 is not ") as caught:
+        Case.read(tmp_path / "a.yaml")
+    assert caught.value.code == "Y01"
+
+
+@pytest.mark.parametrize("used", ["nowhere.yaml", "."])
+def test_a_used_file_that_cannot_be_read_is_named_with_its_user(tmp_path: Path, used: str) -> None:
+    (tmp_path / "a.yaml").write_text(f"# a case\nmodule:\n  uses: [{used}]\nG1: {{}}\n")
+    with pytest.raises((InputError, MissingError), match=r", which .*a\.yaml:3 module uses"):
+        Case.read(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "code"),
+    [
+        ("a.ltac", "- Clame G1: Safe\n", "Y25"),
+        ("a.cae.yaml", "claims: {C1: {text: Safe}}\n", None),
+        ("a.tea.json", '{"nodes": []}', "Y31"),
+        ("a.sacm", "no XML", "Y20"),
+        ("a.yaml", "- Clame G1: Safe\n", "Y03"),
+    ],
+)
+def test_an_ending_tells_the_format_where_the_content_does_not(
+    tmp_path: Path, name: str, text: str, code: str | None
+) -> None:
+    (tmp_path / name).write_text(text)
+    if code is None:
+        assert list(Case.read(tmp_path / name).nodes) == ["C1"]
+        return
+    with pytest.raises(InputError) as caught:
+        Case.read(tmp_path / name)
+    assert caught.value.code == code
+    assert f"{name}:1" in str(caught.value)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_id(tmp_path: Path) -> None:
@@ -432,6 +474,43 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     assert caught.value.code == "Y06"
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["case.yaml"]
+
+
+def test_a_link_stays_one_and_what_it_names_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    draft, link = tmp_path / "far" / "case.yaml", tmp_path / "case.yaml"
+    draft.write_text("G1: {}\n")
+    link.symlink_to(draft)
+    Case.of([Node("G2")]).write(link)
+    assert link.is_symlink()
+    assert list(Case.read(draft).nodes) == ["G2"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["case.yaml", "case.yaml", "far"]
+
+
+def test_a_read_only_draft_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draft = tmp_path / "case.yaml"
+    draft.write_text("G1: {}\n")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # the administrator may write everything
+    with pytest.raises(InputError, match=r"case\.yaml cannot be written: It is read-only") as caught:
+        Case.of([Node("G2")]).write(draft)
+    assert caught.value.code == "Y06"
+    assert draft.read_text() == "G1: {}\n"
+    assert list(tmp_path.iterdir()) == [draft]
+
+
+def test_a_write_that_is_interrupted_leaves_the_draft_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(handle: int) -> None:
+        raise KeyboardInterrupt
+
+    draft = tmp_path / "case.yaml"
+    draft.write_text("G1: {}\n")
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Case.of([Node("G2")]).write(draft)
+    assert draft.read_text() == "G1: {}\n"
+    assert list(tmp_path.iterdir()) == [draft]
 
 
 def test_a_place_that_does_not_exist_cannot_be_written(tmp_path: Path) -> None:

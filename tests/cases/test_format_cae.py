@@ -88,7 +88,7 @@ def test_an_id_that_gsn2x_keeps_for_itself_is_carried() -> None:
         ('cae: "1.0"\nclaims:\n  G1: text\n', "Y03", "text:3: G1 is a single value; expected its attributes"),
         ('cae: "1.0"\nclaims:\n  G1: {sideClaims: {a: b}}\n', "Y03", "G1 sideClaims is a mapping"),
         ('cae: "1.0"\nmodule: [a]\n', "Y03", "text:2: module is a single value; expected a mapping"),
-        ('cae: "1.0"\nclaims: {a: [}\n', "Y01", "text is not YAML: line 2"),
+        ('cae: "1.0"\nclaims: {a: [}\n', "Y01", "text:2 is not YAML: "),
         ('cae: "1.0"\nclaims: {G1: {}, G1: {}}\n', "Y02", "'G1' (first on line 2)"),
     ],
 )

@@ -90,7 +90,7 @@ def test_documents_are_recognised_by_content(text: str, name: str) -> None:
 
 
 def test_evidence_items_are_no_case() -> None:
-    with pytest.raises(InputError, match="text holds evidence items, not a case") as caught:
+    with pytest.raises(InputError, match="text:1 begins a list of evidence items, not a case") as caught:
         Case.read('[{"formatVersion": "0.1"}]')
     assert caught.value.code == "Y12"
 
@@ -223,3 +223,20 @@ def test_a_module_that_uses_files_keeps_them_in_one_document(tmp_path: Path) -> 
     for name in ("sacm", "ltac", "tea", "cae"):
         again = Case.read(case.write(tmp_path / f"all.{name}", format=name))
         assert [module.name for module in again.modules] == ["Main", "Sub1", "Sub3"]
+
+
+@pytest.mark.parametrize("head", ["\n", " \r\n#\n", "# A licence\n\n", "```\n\n", "#", " \t"])
+def test_a_long_head_is_passed_over_at_once(head: str) -> None:
+    """Every line of a head has one reading: none that doubles the work of the recogniser."""
+    started = time.process_time()
+    assert recognised(head * 300 + "\nG1: {}", "text").name == "gsn"
+    assert time.process_time() - started < 0.5
+    assert recognised("# A licence\n\n" * 20 + "cae: {}\nclaims: {}\n", "text").name == "cae"
+    assert recognised("# A title\n\n" * 20 + "- Claim G1: Safe\n", "text").name == "ltac"
+
+
+def test_a_declaration_of_blanks_is_read_at_once() -> None:
+    started = time.process_time()
+    with pytest.raises(InputError, match="text:1: not XML"):
+        Case.read("<?xml" + " " * 100_000)
+    assert time.process_time() - started < 2

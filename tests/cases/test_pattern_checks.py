@@ -66,7 +66,7 @@ def test_plain_arguments_have_no_pattern_faults():
         ("G1: {uninstantiated: 'true'}", "'G1' is marked uninstantiated."),
         (
             "module: {name: '{what}'}\nG1: {}",
-            "error (text module) (P01): The module '{what}' still has {what}.",
+            "error (text:1 module) (P01): The module '{what}' still has {what}.",
         ),
         ("G1: {multiplicity: xs}", "(P01): 'G1' still has multiplicity 'xs'."),
         ("G1: {predicate: 'a.low > {b}'}", "'G1' still has {b}."),

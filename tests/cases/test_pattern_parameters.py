@@ -345,15 +345,15 @@ def test_an_empty_file_has_no_values(text):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: 1\na: 2", "line 2: 'a' is stated twice"),
-        ("x: {a: 1, a: 2}", "line 1: 'a' is stated twice"),
-        ("a: [1", "values cannot be read: line"),
-        ("- a\n- b", "values holds no values by name"),
-        ("just text", "values holds no values by name"),
-        ("a: &x [1]\nb: *x", "values uses an alias"),
-        ("? [a]\n: b", "line 1: a name is no text"),
-        ("a: 1\n---\nb: 2", "values cannot be read"),
-        ("[" * 4000, "values is nested deeper than 12"),
+        ("a: 1\na: 2", "values:2 cannot be read: 'a' is stated twice"),
+        ("x: {a: 1, a: 2}", "values:1 cannot be read: 'a' is stated twice"),
+        ("a: [1", "values:2 cannot be read: "),
+        ("- a\n- b", "values:1 holds no values by name"),
+        ("just text", "values:1 holds no values by name"),
+        ("a: &x [1]\nb: *x", "values:2 uses an alias"),
+        ("? [a]\n: b", "values:1 cannot be read: a name is no text"),
+        ("a: 1\n---\nb: 2", "values:2 cannot be read"),
+        ("[" * 4000, "values:1 is nested deeper than 12"),
     ],
 )
 def test_bad_values_files_are_said(text, said):

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
-from case_arguments import BY_ID, ORDER, leaf, leaves_of, random_case, slowly
+from case_arguments import BY_ID, ORDER, everywhere, leaf, leaves_of, random_case, slowly
+from numpy.typing import NDArray
 
 from pellucid.cases import Case, Node, NodeKind
 from pellucid.cases.confidence.cut_sets import CutSet, cut_sets
@@ -22,7 +24,8 @@ from pellucid.cases.confidence.leaves import LeafConfidence, read_confidences
 from pellucid.cases.confidence.opinions import Opinion
 from pellucid.cases.confidence.sensitivity import sensitivities
 from pellucid.cases.confidence.structure import circular
-from pellucid.cases.evaluation.operator import TOP
+from pellucid.cases.evaluation.kleene import Reading
+from pellucid.cases.evaluation.operator import TOP, background, settle
 from pellucid.cases.evidence.evidence import Evidence
 from pellucid.findings import InputError
 
@@ -96,6 +99,72 @@ def test_every_element_and_every_importance_equals_enumeration(seed: int) -> Non
             assert row.criticality == pytest.approx((gone - perfect) * (1 - p[name]) / failing, abs=1e-9)
         if failing > 1e-6 and perfect > 1e-6:
             assert row.risk_reduction == pytest.approx(failing / perfect, rel=1e-9)
+
+
+def _entangled(seed: int) -> Case:
+    """10 to 16 leaves, some shared, with challenges of elements and of relations, replies, and k of n."""
+    for attempt in itertools.count():
+        case = random_case(10_000 * (seed + 1) + attempt, least=18, most=32)
+        nodes, leaves = case.nodes.values(), leaves_of(case)
+        legs = [leg for node in nodes for leg in node.supported_by]
+        if (
+            10 <= len(leaves) <= 16
+            and {1, 2} <= {len(node.challenges) for node in nodes}
+            and any(node.need.isdigit() and 1 < int(node.need) < len(node.supported_by) for node in nodes)
+            and any(legs.count(leaf) > 1 for leaf in leaves)
+        ):
+            return case
+    raise AssertionError
+
+
+def _reading(true: NDArray[np.bool_]) -> Reading:
+    mask, every = int.from_bytes(np.packbits(true, bitorder="little").tobytes(), "little"), len(true)
+    return Reading(mask, (1 << every) - 1 & ~mask)
+
+
+@pytest.mark.parametrize("seed", range(48))
+def test_up_to_sixteen_leaves_equal_full_enumeration(seed: int) -> None:
+    """Each measure times what it is divided by: Q is exact to 1e-12, and a ratio is no more exact than Q."""
+    case = _entangled(seed)
+    names, holds = leaves_of(case), everywhere(case)
+    states = np.arange(1 << len(names))
+    p = dict(zip(names, np.random.default_rng(seed).uniform(0.02, 0.98, len(names)).tolist(), strict=True))
+    fails = ~np.logical_and.reduce([holds[name] for name in case.graph.tops])
+
+    def failing(given: Mapping[str, float]) -> float:
+        weight = np.ones(len(states))
+        for place, name in enumerate(names):
+            weight *= np.where(states >> place & 1, given[name], 1 - given[name])
+        return math.fsum(weight[fails])
+
+    q = failing(p)
+    compiled = compile_graph(case.graph)
+    assert abs(node_probabilities(compiled, scenarios(case.graph, p))[TOP] - (1 - q)) < 1e-12
+    rows = importances(case.graph, p)
+    assert set(rows) == set(compiled.diagram.names)
+    for name in names:
+        gone, perfect = failing({**p, name: 0.0}), failing({**p, name: 1.0})
+        if name not in rows:  # no state of it reaches the top
+            assert gone == perfect
+            continue
+        row = rows[name]
+        assert abs(row.birnbaum - (gone - perfect)) < 1e-12
+        assert abs(row.risk_achievement * q - gone) < 1e-12
+        assert abs(row.fussell_vesely * q - (q - perfect)) < 1e-12
+        assert abs(row.criticality * q - (gone - perfect) * (1 - p[name])) < 1e-12
+        assert abs(q / row.risk_reduction - perfect) < 1e-12  # infinite when a perfect leaf leaves no failure
+
+
+@pytest.mark.parametrize("seed", range(0, 48, 4))
+def test_all_states_in_one_pass_equal_the_definition(seed: int) -> None:
+    """``settle`` with 2^n scenarios as bits: every element, in every state of its leaves."""
+    case = _entangled(seed)
+    names, holds = leaves_of(case), everywhere(case)
+    states, every = np.arange(1 << len(names)), (1 << (1 << len(names))) - 1
+    leaves = {name: _reading((states >> place & 1).astype(bool)) for place, name in enumerate(names)}
+    found = settle(case.graph, leaves | background(case.graph, every), every)
+    for name in case.nodes:
+        assert found[name] == _reading(holds[name]), name
 
 
 def test_sixteen_shared_leaves_equal_enumeration_to_the_last_digit() -> None:
@@ -346,6 +415,20 @@ def test_a_chain_of_thousands_does_not_exhaust_the_stack() -> None:
     p = dict.fromkeys(compiled.diagram.names, 0.9999)
     found = node_probabilities(compiled, scenarios(Case.of(nodes).graph, p))
     assert found[TOP] == pytest.approx(0.9999 ** (size + 1), rel=1e-9)
+
+
+def test_a_chain_of_thousands_of_replies_is_inverted_once() -> None:
+    size = 10_000
+    counters = [
+        Node(f"CSn{index}", challenges=(f"CSn{index - 1}",) if index else ("G1",)) for index in range(size)
+    ]
+    graph = Case.of([Node("G1", supported_by=("Sn1",)), Node("Sn1"), *counters]).graph
+    started = time.process_time()
+    compiled = compile_graph(graph)
+    found = node_probabilities(compiled, scenarios(graph, dict.fromkeys(compiled.diagram.names, 0.5)))
+    # v = (1 - v) / 2, from the last reply up
+    assert found["CSn0"] == pytest.approx(1 / 3, abs=1e-12)
+    assert time.process_time() - started < 5  # half a second; inverting at each reply takes 20
 
 
 # Common causes -----------------------------------------------------------------------------------

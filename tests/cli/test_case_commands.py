@@ -154,3 +154,16 @@ def test_leaves_are_bound_from_the_command_line(here, capsys):
     # a command that composes it again is kept, and gives the same finding
     assert run(["case", "rerun", "lab.yaml", "--all", "--json"]) == 0
     assert [one["result"] for one in told(capsys)["outcomes"]] == ["reproduced"]
+
+
+def test_the_checks_of_gsn2x_and_its_switches(pellucid, tmp_path):
+    case = tmp_path / "case.yaml"
+    case.write_text("G1: {nodeType: Strategy, supportedBy: [G2, Sn9], undeveloped: true}\nG2: {need: no}\n")
+
+    def codes(*options):
+        return {one["code"] for one in json.loads(pellucid("case", "check", case, "--json", *options)[1])}
+
+    assert codes() == {"V03", "V02", "C02", "C03", "E10"}
+    assert codes("--strict-peer") == {"V03", "V02"}
+    assert codes("--also", "V08, V11") == codes() | {"V08"}
+    assert codes("--mask", "case") == codes() - {"C03"}

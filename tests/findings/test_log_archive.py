@@ -181,6 +181,15 @@ def test_no_local_header_where_the_directory_points(tmp_path):
     refused(log_file(tmp_path, Packed(NAME, SAMPLE, offset=2**30)), "FN65", "no local header stands")
 
 
+@pytest.mark.parametrize(("id", "code"), [("long " * 3000, "FN64"), ("\x00PK\x01\x02" * 900, "FN68")])
+def test_a_message_cuts_the_name_of_a_member(tmp_path, id, code):
+    name = f"samples/{id}_epoch_1.json"
+    error = refused(
+        log_file(tmp_path, Packed(name, SAMPLE, method=14)), code, r"the member 'samples/.*\.\.\."
+    )
+    assert len(str(error)) < 400
+
+
 def test_a_directory_that_counts_wrongly(tmp_path):
     refused(log_file(tmp_path, Packed(NAME, SAMPLE), count=5), "FN62", "its directory has no entry at byte")
 

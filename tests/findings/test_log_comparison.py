@@ -257,6 +257,13 @@ def test_nothing_to_draw(tmp_path, draws):
     assert caught.value.code == "FN83"
 
 
+@pytest.mark.parametrize("seed", [-1, 0.5, True])
+def test_a_seed_that_cannot_be(tmp_path, seed):
+    with pytest.raises(InputError, match=f"The seed cannot be {seed}") as caught:
+        compare_logs(*two(tmp_path, [1, 0], [0, 0]), seed=seed)
+    assert caught.value.code == "FN83"
+
+
 def test_one_sample_is_enough_to_pair_and_too_few_to_tell(tmp_path):
     finding = compare_logs(*two(tmp_path, [1], [0]))
     assert finding.measures["stderr"].value is None

@@ -37,7 +37,8 @@ def expected(name: str) -> dict:
 
 
 @pytest.mark.parametrize(
-    "name", ["success", "epochs", "document", "limited", "edited", "multi_frame", "clean"]
+    "name",
+    ["success", "epochs", "document", "limited", "edited", "multi_frame", "clean", "deflated", "early"],
 )
 def test_a_sound_log_is_accepted(name):
     assert acceptance(read_log(golden(name))) == Acceptance(True, ())
@@ -62,6 +63,39 @@ def test_an_unsound_log_is_refused_with_its_reason(name, words):
     judged = acceptance(read_log(golden(name)))
     assert not judged.accepted
     assert any(words in reason for reason in judged.reasons), judged.reasons
+
+
+@pytest.mark.parametrize(
+    ("config", "size", "words"),
+    [
+        ({}, 3, ""),
+        ({"limit": 3}, 10, ""),
+        ({"limit": [2, 5]}, 10, ""),
+        ({"limit": [2, None], "epochs": None}, 5, ""),
+        ({"limit": 20}, 3, ""),
+        ({}, 4, "3 of 4 samples were completed"),
+        ({"epochs": 2}, 3, "3 of 6 samples were completed"),
+        ({"limit": 2}, 9, "its results count 2 samples and the file holds 3"),
+        ({}, None, "it states no counts of samples"),
+        ({"limit": ["a", 2]}, 3, "it states no counts of samples"),
+        ({"limit": "2-5"}, 3, "it states no counts of samples"),
+        ({}, 10**400, "samples were completed"),
+    ],
+)
+def test_an_early_log_without_counts_is_whole_by_its_data_set(tmp_path, config, size, words):
+    dataset = {"name": "sums", "samples": size}
+    log = scored_log(tmp_path / "x.json", [1, 0, 1], results={"scores": []}, dataset=dataset)
+    # scored_log states the epochs that it wrote; an early log may plan more
+    header = {**log.header.raw, "eval": {**log.header.raw["eval"], "config": config}}
+    path = tmp_path / "y.json"
+    path.write_text(json.dumps({**header, "samples": [dict(one.raw) for one in log.samples]}))
+    (finding,) = log_findings(path)
+    if words:
+        assert (finding.kind, finding.status) == ("evaluation.log_refused", "failed")
+        assert words in finding.statement
+    else:
+        assert finding.status == "supports"
+        assert [finding.measures[name].value for name in ("total", "completed")] == [3, 3]
 
 
 def test_what_is_allowed_by_an_explicit_word():
@@ -578,7 +612,11 @@ def test_what_is_no_table(tmp_path):
     with pytest.raises(InputError, match="No logs were given") as caught:
         response_table([])
     assert caught.value.code == "FN80"
-    with pytest.raises(InputError, match=r"'x.eval' was given 2 times"):
+    copy = scored_log(tmp_path / "y.json", {"a": 0})
+    with pytest.raises(InputError, match=r"was given 2 times: 'x.eval' and 'y.json'\.") as caught:
+        response_table([log, copy])
+    assert caught.value.code == "FN80"
+    with pytest.raises(InputError, match=r"The evaluation 'E1' was given 2 times: 'x.eval'\."):
         response_table([log, log])
     with pytest.raises(InputError, match="has 4 scores, and one is needed"):
         response_table([read_log(golden("epochs"))])

@@ -178,12 +178,10 @@ def test_a_missing_capability_takes_its_model_out_and_moves_nothing_else():
 @pytest.mark.parametrize("seed", range(3))
 def test_order_of_models_and_columns_changes_nothing(published, seed):
     random = np.random.default_rng(seed)
-    _, columns, _ = read(SHIPPED)
+    models, columns, _ = read(SHIPPED)
     rows = random.permutation(27)
     names = [TWELVE[place] for place in random.permutation(12)]
-    table = ScoreTable.of(
-        [base_models().models[row] for row in rows], {name: columns[name][rows] for name in names}
-    )
+    table = ScoreTable.of([models[row] for row in rows], {name: columns[name][rows] for name in names})
     found = by_model(capability_score(table))
     for model, value in by_model(published).items():
         assert found[model] == pytest.approx(value, abs=1e-9)

@@ -41,7 +41,13 @@ def write_csv(path: Path, table: np.ndarray) -> Path:
 
 
 def write_log(
-    path: Path, model: str, scores: np.ndarray, *, status: str = "success", scorer: str = "match"
+    path: Path,
+    model: str,
+    scores: np.ndarray,
+    *,
+    status: str = "success",
+    scorer: str = "match",
+    task: str = "sums",
 ) -> Path:
     """A log of one model: items x epochs, scores as Inspect's letters where they are 0 or 1."""
     letters = {0.0: "I", 1.0: "C"}
@@ -65,7 +71,7 @@ def write_log(
             "eval_id": model,
             "run_id": "r",
             "created": "2026-01-02T03:04:05+00:00",
-            "task": "sums",
+            "task": task,
             "task_id": "t",
             "model": model,
             "dataset": {"name": "sums", "samples": len(scores)},
@@ -175,6 +181,10 @@ def test_gaps_and_constant_items_are_left_out_and_counted():
         ([[NAN, 0], [0, NAN], [NAN, 1]], None, InstrumentsConfig(), "MS47"),
         ([[1, 0, 0], [0, 1, 0], [1, 1, 0]], ["a", "b"], InstrumentsConfig(), "MS51"),
         ([[1, 0, 0], [0, 1, 0], [1, 1, 0]], ["a", "a", "a"], InstrumentsConfig(), "MS66"),
+        ([[1, 0, 0], [0, 1, 0], [1, 1, 0]], ["a", "a", "b"], InstrumentsConfig(), "MS66"),
+        ([[1, 0, 0], [0, 1, 0], [1, 1, 0]], None, InstrumentsConfig(seed=-1), "MS20"),
+        ([[1, 0, 0], [0, 1, 0], [1, 1, 0]], None, InstrumentsConfig(threshold=NAN), "MS79"),
+        ([[1, 0, 1e200], [0, 1, 0], [1, 1, 0]], None, InstrumentsConfig(), "MS40"),
         ([[0.1, 0.4, 0.2], [0.5, 0.3, 0.3], [0.6, 0.1, 0.7]], ["a", "b", "a"], InstrumentsConfig(), "MS78"),
     ],
 )
@@ -183,6 +193,7 @@ def test_bad_tables(table, groups, config, code):
         instruments(table, groups, config)
     assert raised.value.code == code
     assert raised.value.remedy
+    assert "np." not in str(raised.value)
 
 
 # Files
@@ -215,8 +226,24 @@ def test_words_for_scores(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("separator", "ending"), [(",", "csv"), (";", "csv"), ("\t", "csv"), ("|", "csv"), ("\t", "tsv")]
+)
+@pytest.mark.parametrize("rows", ["items", "respondents"])
+def test_files_of_other_separators_in_both_orientations(tmp_path, separator, ending, rows):
+    lines = [["name", "a", "b, c"], ["x", "0.25", "C"], ["y", "", "1"]]
+    text = "\n".join(separator.join(f'"{cell}"' for cell in line) for line in lines)
+    path = tmp_path / f"table.{ending}"
+    path.write_text(text.replace("0.25", "0,25") if separator == ";" else text, encoding="utf-8-sig")
+    read = responses(path, rows=rows)
+    expected = np.array([[0.25, 1], [np.nan, 1]])
+    np.testing.assert_array_equal(read.scores, expected if rows == "respondents" else expected.T)
+    assert read.respondents == (("x", "y") if rows == "respondents" else ("a", "b, c"))
+
+
+@pytest.mark.parametrize(
     ("text", "code", "words"),
     [
+        ("item,a,b\nq1,1,1_000\n", "MS44", "'1_000' is not a finite number"),
         ("", "MS43", "is empty"),
         ("item,a,b\n", "MS43", "line 1 has 3 cells"),
         ("item,a,b\nq1,1,0\nq2,1\n", "MS43", "line 3 has 2 cells; expected 3"),
@@ -245,6 +272,16 @@ def test_no_text_and_no_file(tmp_path):
     with pytest.raises(MissingError, match=r"nowhere\.csv") as missing:
         responses(tmp_path / "nowhere.csv")
     assert missing.value.code == "MS41"
+
+
+def test_groups_of_a_table_that_is_turned(tmp_path):
+    path = write_csv(tmp_path / "t.csv", answers(1, normals(1, 30), B))
+    groups = {f"q{at}": "ab"[at % 2] for at in range(10)}
+    with pytest.raises(InputError, match="for the respondent 'm0'") as raised:
+        instruments(path, groups)
+    assert (raised.value.code, "other way round" in raised.value.remedy) == ("MS51", True)
+    with pytest.raises(InputError, match=r"for the respondent 'm0'. Give each one its group"):
+        instruments(path, {"someone": "a"})
 
 
 def test_groups_of_a_file(tmp_path):
@@ -282,6 +319,60 @@ def test_a_folder_of_logs(folder):
     assert found["reliability"].measures["alpha"].value == pytest.approx(cronbach_alpha(table))
     files = sorted(place.iterdir())
     assert [f.id for f in instruments(files)] == [f.id for f in instruments(place)]
+
+
+def test_a_case_finds_the_reliability_of_logs_by_their_task(folder):
+    place, _ = folder
+    found = by_kind(instruments(place))
+    assert found["reliability"].provenance.parameters["benchmark"] == "sums"
+    named = by_kind(instruments(place, config=InstrumentsConfig(benchmark="adding")))
+    assert named["reliability"].provenance.parameters["benchmark"] == "adding"
+    assert [f.id for f in instruments(accepted_logs([place]))] == [f.id for f in instruments(place)]
+
+
+def test_logs_of_several_tasks_are_measured_task_by_task(folder):
+    place, table = folder
+    other = answers(4, 1.5 * normals(4, 12), B[:6])
+    for at, row in enumerate(other):
+        write_log(place / f"other{at:02}.json", f"mock/m{at:02}", row[:, None], task="words")
+    found = [finding for finding in instruments(place) if finding.kind == "metascience.reliability"]
+    assert [finding.provenance.parameters["benchmark"] for finding in found] == ["sums", "words"]
+    assert [finding.measures["alpha"].value for finding in found] == pytest.approx(
+        [cronbach_alpha(table), cronbach_alpha(other)]
+    )
+    (both,) = (
+        finding
+        for finding in instruments(place, config=InstrumentsConfig(benchmark="all"))
+        if finding.kind == "metascience.reliability"
+    )
+    assert both.measures["alpha"].value == pytest.approx(cronbach_alpha(np.hstack([table, other])))
+    with pytest.raises(InputError, match="2 respondents") as raised:
+        instruments([place, *few_logs(place.parent / "few")])
+    assert raised.value.code == "MS46"
+    assert "'letters'" in raised.value.problem
+
+
+def few_logs(place: Path) -> list[Path]:
+    place.mkdir()
+    return [
+        write_log(place / f"{at}.json", f"mock/{at}", np.eye(4)[at][:, None], task="letters") for at in (0, 1)
+    ]
+
+
+def test_logs_of_one_task_with_different_scorers_are_not_mixed(folder):
+    place, table = folder
+    write_log(place / "z.json", "mock/z", table[0][:, None], scorer="includes")
+    with pytest.raises(InputError, match=r"'log00.json' by 'match', 'z.json' by 'includes'") as raised:
+        instruments(place)
+    assert raised.value.code == "FN79"
+
+
+def test_an_evaluation_in_both_formats_is_no_second_respondent(folder):
+    place, table = folder
+    write_log(place / "again.json", "mock/m00", 1 - table[0][:, None])
+    with pytest.raises(InputError, match=r"given 2 times: 'again.json' and 'log00.json'") as raised:
+        instruments(place)
+    assert raised.value.code == "FN80"
 
 
 def test_logs_in_error_are_left_out_and_counted(folder):

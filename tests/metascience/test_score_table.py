@@ -117,6 +117,30 @@ def test_any_number_is_read_back(number):
     assert number_of(repr(number)) == number
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("part", [" ", "\u00a0", "\u2009", "\u202f", "'", "\u2019"])
+@given(st.integers(-(10**12), 10**12))
+@settings(max_examples=20, deadline=None)
+def test_thousands_parted_by_spaces_are_read_back(separator, part, number):
+    assert number_of(f"{number:,}".replace(",", part), separator) == number
+    assert number_of(f"{number:,}.25".replace(",", part), separator) == float(f"{number}.25")
+
+
+@given(st.integers(-(10**12), 10**12), st.sampled_from(["", ".5", ".125"]))
+def test_thousands_parted_by_commas_are_read_back_in_quotes(number, rest):
+    assert number_of(f"{number:,}{rest}") == float(f"{number}{rest}")
+
+
+def test_a_comma_is_read_by_what_separates_the_columns(table_file):
+    assert read_table(table_file('model,mmlu\na,"1,234"\nb,987\n')).column("mmlu").tolist() == [1234, 987]
+    assert read_table(table_file("model;mmlu\na;1,234\nb;9\n")).column("mmlu").tolist() == [1.234, 9]
+
+
+@pytest.mark.parametrize("cell", ["0,250", "1,23,456", "1,2345", "12 34", "1 234'567", "1.234.567", ",123"])
+def test_what_looks_like_thousands_and_is_none(cell):
+    assert number_of(cell) is None
+
+
 @pytest.mark.parametrize("cell", ["1_000", "0x10", "inf", "1e999", "1,5", "half", "1 2", "１２"])
 def test_what_is_no_number(cell):
     assert number_of(cell) is None

@@ -141,6 +141,6 @@ def _developed(module: Module) -> Iterator[Diagnostic]:
                 if name not in local or local[name].kind not in may:
                     problem = f"'{foreign}' of module '{extension.module}' is to be developed by '{name}'."
                     remedy = "Name a goal, strategy or solution of this module."
-                    place = f"{module.file or module.name} module"
-                    hint = did_you_mean(name, local)
+                    place = module.where_block(extension.line)
+                    hint = "" if name in local else did_you_mean(name, local)
                     yield Diagnostic("V07", "error", place, problem, f"{remedy} {hint}".strip())

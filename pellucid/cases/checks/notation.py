@@ -1,9 +1,9 @@
-"""Checks V14 to V17, ours: what the extensions of the notation say in text layers, which gsn2x passes over.
+"""Checks V14 to V18, ours: what the extensions of the notation say in text layers, which gsn2x passes over.
 
 V14: an away mark on a kind that has none, or of a module or element that is not in the set. V15: a symbol
 that cannot be read. V16: a mark of a pattern that cannot be read or has no effect. V17: a block of Claims,
-Arguments, Evidence that is none of the five, or that needs a side-claim and has none. The layers themselves
-are described in ``pellucid.cases.nodes``.
+Arguments, Evidence that is none of the five, or that needs a side-claim and has none. V18: no element at all.
+The layers themselves are described in ``pellucid.cases.nodes``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ _CLAIMED = ("substitution", "calculation")
 
 
 def check_notation(modules: tuple[Module, ...], graph: Graph) -> Iterator[Diagnostic]:
-    """V14 to V17: what the extensions of the notation say in text layers, which gsn2x does not look at."""
+    """V14 to V18: the extensions of the notation in text layers, and a case that holds nothing."""
+    if modules and not graph.nodes:
+        problem = f"The case '{modules[0].name}' holds no element: it argues nothing."
+        where = modules[0].place(modules[0].line or 1)
+        yield Diagnostic("V18", "warning", where, problem, "Begin with its top claim, as `G1: {text: ...}`.")
     homes = {module.name: frozenset(node.id for node in module.nodes) for module in modules}
     for module in modules:
         for node in module.nodes:

@@ -31,8 +31,9 @@ def check_patterns(modules: tuple[Module, ...], graph: Graph) -> Iterator[Diagno
             dict.fromkeys(blank.text for text in module_texts(module) for blank in placeholders(text))
         )
         if left:
-            place = f"{module.file or module.name} module"
-            yield _left(module, place, f"The module '{module.name}' still has {', '.join(left)}.")
+            yield _left(
+                module, module.where_block(), f"The module '{module.name}' still has {', '.join(left)}."
+            )
         for node in module.nodes:
             where = module.where(node)
             yield from _blanks(module, node, where)

@@ -17,7 +17,7 @@ def check_modules(modules: tuple[Module, ...]) -> Iterator[Diagnostic]:
         # Without a stated name a module is told apart by its whole path, as in gsn2x.
         if first is not module and (module.stated_name or first.stated_name or first.file == module.file):
             problem = f"Two modules are called '{module.name}': {first.file} and {module.file}."
-            yield Diagnostic("C06", "error", module.file or module.name, problem, "Rename one of them.")
+            yield Diagnostic("C06", "error", module.where_block(), problem, "Rename one of them.")
     yield from _shared_ids(modules)
     for module in modules:
         yield from _extensions(module, named)
@@ -35,8 +35,8 @@ def _shared_ids(modules: tuple[Module, ...]) -> Iterator[Diagnostic]:
 
 
 def _extensions(module: Module, named: dict[str, Module]) -> Iterator[Diagnostic]:
-    place = f"{module.file or module.name} module"
     for extension in module.extends:
+        place = module.where_block(extension.line)
         extended = named.get(extension.module)
         if extended is None:
             problem = f"Module '{module.name}' extends '{extension.module}', which is not in the set."
@@ -123,19 +123,26 @@ def _related(graph: Graph, owner: str, other: str) -> bool:
 
 def check_roots(modules: tuple[Module, ...], graph: Graph) -> Iterator[Diagnostic]:
     """C01 and C02: one root, and a goal."""
-    place = modules[0].file or modules[0].name if modules else "case"
+    place = _places(modules)
     if graph.nodes and not graph.roots:
         problem = "No element is a root: each is named by another or challenges one."
-        yield Diagnostic("C01", "error", place, problem, "Break the cycle above the top claim.")
+        first = place[next(iter(graph.nodes))]
+        yield Diagnostic("C01", "error", first, problem, "Break the cycle above the top claim.")
     if len(graph.roots) > 1:
         problem = f"There are {len(graph.roots)} roots: {_some(graph.roots)}."
-        yield Diagnostic("C01", "warning", place, problem, "Join them under one goal.")
+        yield Diagnostic("C01", "warning", place[graph.roots[1]], problem, "Join them under one goal.")
     if len(graph.roots) == 1 and graph.nodes[graph.roots[0]].kind is not NodeKind.GOAL:
         kind = graph.nodes[graph.roots[0]].kind
         problem = (
             f"The root '{graph.roots[0]}' is a {kind.spoken if kind else 'nameless element'}, not a goal."
         )
-        yield Diagnostic("C02", "error", place, problem, "Put the claim that it serves above it.")
+        yield Diagnostic(
+            "C02", "error", place[graph.roots[0]], problem, "Put the claim that it serves above it."
+        )
+
+
+def _places(modules: tuple[Module, ...]) -> dict[str, str]:
+    return {node.id: module.where(node) for module in modules for node in module.nodes}
 
 
 def _some(names: tuple[str, ...]) -> str:
@@ -144,7 +151,7 @@ def _some(names: tuple[str, ...]) -> str:
 
 def check_cycles(modules: tuple[Module, ...], graph: Graph) -> Iterator[Diagnostic]:
     """C04: an argument that supports itself."""
-    place = {node.id: module.where(node) for module in modules for node in module.nodes}
+    place = _places(modules)
     for cycle in graph.cycles():
         problem = f"The support runs in a circle: {' -> '.join(cycle)}."
         yield Diagnostic("C04", "error", place[cycle[0]], problem, "Remove one of these steps.")

@@ -6,7 +6,7 @@ one in the other direction meets parents first. Nothing here recurses: an argume
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from pellucid.findings import InputError
@@ -35,6 +35,8 @@ class Diagram:
         last = len(self.names)
         self._nodes: list[Node] = [(last, FALSE, FALSE), (last, TRUE, TRUE)]
         self._unique: dict[Node, int] = {}
+        # kept, so that a chain of replies is inverted once and not anew at each of them
+        self._opposite = {FALSE: TRUE, TRUE: FALSE}
         # results of AND (absorbed by FALSE) and of OR (absorbed by TRUE), by pair
         self._memo: tuple[dict[tuple[int, int], int], ...] = ({}, {})
 
@@ -67,10 +69,11 @@ class Diagram:
 
     def invert(self, value: int) -> int:
         """NOT."""
-        opposite = {FALSE: TRUE, TRUE: FALSE}
-        for number in self.below([value]):
+        opposite = self._opposite
+        for number in self.below([value], without=opposite):
             level, low, high = self._nodes[number]
-            opposite[number] = self._node(level, opposite[low], opposite[high])
+            inverse = self._node(level, opposite[low], opposite[high])
+            opposite[number], opposite[inverse] = inverse, number
         return opposite[value]
 
     def _node(self, level: int, low: int, high: int) -> int:
@@ -124,13 +127,13 @@ class Diagram:
         assert found is not None
         return found
 
-    def below(self, roots: Iterable[int]) -> list[int]:
-        """Inner nodes that some root reaches, children first."""
-        seen = {root for root in roots if root > TRUE}
+    def below(self, roots: Iterable[int], *, without: Container[int] = ()) -> list[int]:
+        """Inner nodes that some root reaches, children first; nothing is looked for below those left out."""
+        seen = {root for root in roots if root > TRUE and root not in without}
         stack = list(seen)
         while stack:
             for child in self._nodes[stack.pop()][1:]:
-                if child > TRUE and child not in seen:
+                if child > TRUE and child not in seen and child not in without:
                     seen.add(child)
                     stack.append(child)
         return sorted(seen)

@@ -13,6 +13,7 @@ from pellucid.cases.confidence.counts import Beta
 from pellucid.cases.confidence.exact import compile_graph, scenarios
 from pellucid.cases.confidence.leaves import UNKNOWN, LeafConfidence, beta_of
 from pellucid.cases.confidence.posteriors import Spread
+from pellucid.cases.confidence.regions import Region
 from pellucid.cases.graph import Graph
 from pellucid.findings import InputError
 
@@ -130,13 +131,30 @@ def _by_curve(leaf: LeafConfidence, curve: Spread, n: int, trials: int) -> _Outl
     assert leaf.region is not None
     moves, narrows = math.sqrt(trials / (n + trials)), math.sqrt(n / (n + trials))
     z = float(ndtri(0.5 + leaf.level / 2))
-    after, decided = [], []
-    for shift in ndtri((np.arange(PLACES) + 0.5) / PLACES) * moves:
-        middle = curve.middle + float(shift) * (curve.up if shift > 0 else curve.down)
-        moved = Spread(middle, curve.down * narrows, curve.up * narrows)
-        after.append(leaf.region.probability(moved))
-        decided.append(leaf.region.settles(middle - z * moved.down, middle + z * moved.up))
+    shifts = ndtri((np.arange(PLACES) + 0.5) / PLACES) * moves
+    middles = curve.middle + shifts * np.where(shifts > 0, curve.up, curve.down)
+    down, up = curve.down * narrows, curve.up * narrows
+    after = _within(leaf.region, middles, down, up)
+    decided = leaf.region.settles_each(middles - z * down, middles + z * up)
     return _Outlook(leaf.trust**2 * float(np.var(after)), float(np.mean(decided)))
+
+
+def _within(region: Region, middles: Any, down: float, up: float) -> Any:
+    """Probability of a region under each of many curves that differ in their middle."""
+    cells = ((_below(middles, down, up, low), _below(middles, down, up, high)) for low, high in region.cells)
+    return np.clip(sum((high - low for low, high in cells), np.zeros(len(middles))), 0.0, 1.0)
+
+
+def _below(middles: Any, down: float, up: float, value: float) -> Any:
+    """``Spread.below`` for many middles at once."""
+    from scipy.special import erfc
+
+    left = value < middles
+    scale = np.where(left, down, up)
+    far, width = np.abs(value - middles), scale * math.sqrt(2)
+    away = np.divide(far, width, where=scale > 0, out=np.zeros(len(middles)))
+    share = erfc(away) * (0.5 if down and up else 1.0)
+    return np.where(scale > 0, np.where(left, share, 1 - share), ~left)
 
 
 def outcome_probabilities(beta: Beta, trials: int) -> np.ndarray[Any, Any]:

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from pellucid.cases.confidence.posteriors import Posterior
 from pellucid.findings import Measure, Predicate
@@ -45,6 +45,17 @@ class Region:
         """Whether an interval lies wholly inside, or wholly outside."""
         apart = all(high <= left or right <= low for left, right in self.cells)
         return apart or self.holds(low, high)
+
+    def settles_each(self, low: Any, high: Any) -> Any:
+        """``settles`` for many intervals at once, given by arrays of their ends."""
+        import numpy as np
+
+        apart = np.ones(len(low), bool)
+        for left, right in self.cells:
+            apart &= (high <= left) | (right <= low)
+        for left, right in self._joined():
+            apart |= (left <= low) & (high <= right)
+        return apart
 
     def _joined(self) -> list[Cell]:
         joined: list[Cell] = []

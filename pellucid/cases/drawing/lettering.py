@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 SIZE = 12.5
@@ -52,6 +53,16 @@ def text_width(text: str, *, size: float = SIZE, bold: bool = False) -> float:
         True
     """
     return sum(map(_advance, text)) * size / 1000 * _MARGIN * (_BOLD if bold else 1)
+
+
+def safe(text: str) -> str:
+    """Text without the control characters that XML forbids.
+
+    Example:
+        >>> safe("a\\x07b") == "a\\ufffdb"
+        True
+    """
+    return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
 
 
 def wrap(text: str, limit: float, *, characters: int | None = None) -> list[str]:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import itertools
 import random
-from bisect import bisect_left, insort
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
 
 Rank = list[int]
 Links = Mapping[int, Sequence[int]]
 
 _SWEEPS = 12
+_WORK = 150_000
+"""Items that may be moved in all sweeps from one start; beyond it there are fewer sweeps."""
 _PATIENCE = 4
+_FEW = 200
+"""Links up to which crossings are counted one by one."""
 _SIFTING = 60
 """Longest rank whose items are also moved one by one."""
 _SHUFFLING = 80
@@ -36,13 +42,30 @@ def crossings(ranks: Sequence[Rank], below: Links) -> int:
 
 def _between(upper: Rank, lower: Rank, below: Links) -> int:
     place = {item: index for index, item in enumerate(lower)}
+    ends = [end for item in upper for end in sorted([place[other] for other in below.get(item, ())])]
+    return _inversions(ends) if len(ends) > _FEW else _few_inversions(ends)
+
+
+def _few_inversions(ends: list[int]) -> int:
     seen: list[int] = []
     count = 0
-    for item in upper:
-        ends = sorted(place[other] for other in below.get(item, ()))
-        count += sum(len(seen) - bisect_left(seen, end + 1) for end in ends)
-        for end in ends:
-            insort(seen, end)
+    for end in ends:
+        at = bisect_right(seen, end)
+        count += len(seen) - at
+        seen.insert(at, end)
+    return count
+
+
+def _inversions(ends: list[int]) -> int:
+    """Pairs in falling order, counted bit by bit: among those alike in higher bits, ones before a zero."""
+    values, count = np.array(ends), 0
+    for bit in range(int(values.max()).bit_length() - 1, -1, -1):
+        ones = values >> bit & 1
+        before = np.cumsum(ones) - ones
+        groups = values >> bit + 1
+        first = np.searchsorted(groups, groups)  # alike in higher bits stand together by now
+        count += int(np.sum((before - before[first])[ones == 0]))
+        values = values[np.argsort(values >> bit, kind="stable")]
     return count
 
 
@@ -62,13 +85,20 @@ def order(starts: Iterable[list[Rank]], below: Links, above: Links) -> list[Rank
     """
     best: list[Rank] = []
     fewest = -1
-    for start in (*(given := tuple(starts)), *_shuffled(given[0])):
+    for start in _worthwhile(tuple(starts), below):
         if fewest == 0:
             break
         found, count = _improved(start, below, above)
         if fewest < 0 or count < fewest:
             best, fewest = found, count
     return best
+
+
+def _worthwhile(starts: tuple[list[Rank], ...], below: Links) -> tuple[list[Rank], ...]:
+    """Shuffled orders too for small arguments; for very large ones only the best to start from."""
+    if sum(map(len, starts[0])) * len(starts) > _WORK:
+        return (min(starts, key=lambda start: crossings(start, below)),)
+    return (*starts, *_shuffled(starts[0]))
 
 
 def _shuffled(start: list[Rank]) -> Iterator[list[Rank]]:
@@ -83,7 +113,7 @@ def _improved(start: list[Rank], below: Links, above: Links) -> tuple[list[Rank]
     best, fewest = [list(rank) for rank in start], crossings(start, below)
     ranks = [list(rank) for rank in start]
     idle = 0
-    for sweep in range(_SWEEPS):
+    for sweep in range(sweeps(_SWEEPS, sum(map(len, ranks)))):
         if fewest == 0 or idle == _PATIENCE:
             break
         _sweep(ranks, below, above, downward=sweep % 2 == 0)
@@ -96,6 +126,11 @@ def _improved(start: list[Rank], below: Links, above: Links) -> tuple[list[Rank]
     return best, fewest
 
 
+def sweeps(most: int, items: int) -> int:
+    """How many sweeps over so many items are worth their time; at least two, one in each direction."""
+    return max(2, min(most, _WORK // max(1, items)))
+
+
 def _sweep(ranks: list[Rank], below: Links, above: Links, *, downward: bool) -> None:
     links = above if downward else below
     steps = range(1, len(ranks)) if downward else range(len(ranks) - 2, -1, -1)
@@ -106,9 +141,17 @@ def _sweep(ranks: list[Rank], below: Links, above: Links, *, downward: bool) -> 
 
 def _by_median(rank: Rank, links: Links, place: Mapping[int, int]) -> None:
     """Sort by the median place of the neighbours; items without neighbours keep their place."""
-    medians = {item: median(place[other] for other in links[item]) for item in rank if links.get(item)}
+    medians = {item: _median([place[other] for other in near]) for item in rank if (near := links.get(item))}
     moving = iter(sorted((item for item in rank if item in medians), key=lambda item: medians[item]))
     rank[:] = [next(moving) if item in medians else item for item in rank]
+
+
+def _median(places: list[int]) -> float:
+    if len(places) == 1:  # every slot of a passing line
+        return places[0]
+    places.sort()
+    half = len(places) // 2
+    return places[half] if len(places) % 2 else (places[half - 1] + places[half]) / 2
 
 
 def _sift(ranks: list[Rank], step: int, below: Links, above: Links) -> None:
@@ -116,26 +159,25 @@ def _sift(ranks: list[Rank], step: int, below: Links, above: Links) -> None:
     rank = ranks[step]
     if len(rank) > _SIFTING:
         return
-    sides = []
+    cross = np.zeros((len(rank), len(rank)), dtype=np.int64)
     for links, beside in ((above, step - 1), (below, step + 1)):
-        near = ranks[beside] if 0 <= beside < len(ranks) else []
-        place = {item: index for index, item in enumerate(near)}
-        sides.append({item: sorted(place[other] for other in links.get(item, ())) for item in rank})
-    for item in tuple(rank):
-        rank.remove(item)
-        rank.insert(_best_place(item, rank, sides), item)
+        if 0 <= beside < len(ranks):
+            cross += _crossing(rank, ranks[beside], links)
+    # what it costs that one stands left of the other, less what the other way round costs
+    cost, number = cross - cross.T, list(range(len(rank)))
+    for item in range(len(rank)):
+        number.remove(item)
+        passed = np.concatenate([[0], np.cumsum(cost[number, item])])
+        number.insert(int(np.argmin(passed)), item)  # the leftmost of equals
+    rank[:] = [rank[item] for item in number]
 
 
-def _best_place(item: int, others: Rank, sides: list[dict[int, list[int]]]) -> int:
-    """The place among the others with the fewest crossings; the leftmost of equals."""
-    costs = [0]
-    for other in others:
-        left = sum(_crossing(ends[other], ends[item]) for ends in sides)
-        right = sum(_crossing(ends[item], ends[other]) for ends in sides)
-        costs.append(costs[-1] + left - right)
-    return costs.index(min(costs))
-
-
-def _crossing(left: list[int], right: list[int]) -> int:
-    """Crossings between the links of two neighbours with these sorted ends."""
-    return sum(len(left) - bisect_left(left, end + 1) for end in right)
+def _crossing(rank: Rank, near: Rank, links: Links) -> NDArray[np.int64]:
+    """For each pair of a rank, how often their links to a rank beside it cross if the first stands left."""
+    place = {item: index for index, item in enumerate(near)}
+    ends = np.zeros((len(rank), len(near) + 1), dtype=np.int64)
+    for row, item in enumerate(rank):
+        for other in links.get(item, ()):
+            ends[row, place[other] + 1] += 1
+    further_left = np.cumsum(ends, axis=1)[:, :-1]
+    return ends[:, 1:] @ further_left.T

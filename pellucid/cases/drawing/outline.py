@@ -8,6 +8,7 @@ from html import escape
 
 from pellucid.cases.drawing.svg import state_of
 from pellucid.cases.evaluation.verdict import NodeState, Verdict
+from pellucid.cases.evidence.freshness import in_words
 from pellucid.cases.graph import Graph
 from pellucid.cases.nodes import BACKGROUND, COUNTERS, Node
 from pellucid.findings import InputError, did_you_mean
@@ -88,7 +89,7 @@ def _badges(node: Node, state: NodeState | None) -> str:
         return ""
     badges = [_badge(css, word)]
     if state.stale:
-        badges.append(_badge("stale", "stale"))
+        badges.append(_badge("stale", in_words(state.freshness - {"missing"})))
     if state.now != state.value:
         badges.append(_badge(_NOW[state.now][0], f"now {_NOW[state.now][1]}"))
     return " ".join(badges)
@@ -147,5 +148,5 @@ def _row(graph: Graph, depth: int, name: str, verdict: Verdict | None, link: Lin
 
 
 def _freshness(state: NodeState) -> str:
-    words = ", ".join(sorted(name.replace("-", " ") for name in state.freshness))
+    words = in_words(state.freshness) or "fresh"
     return _badge("stale", words) if state.stale else words

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from pellucid.cases.drawing.boxes import Box, box
 from pellucid.cases.drawing.hierarchy import Hierarchy, Link
-from pellucid.cases.drawing.ordering import Rank, order
+from pellucid.cases.drawing.ordering import Rank, order, sweeps
 from pellucid.cases.graph import Graph
 
 MARGIN = 18.0
@@ -223,7 +223,7 @@ class Arrangement(Hierarchy):
         xs = [0.0] * len(self.items)
         for rank in self.ranks:
             self._settle(rank, xs, dict.fromkeys(rank, 0.0))
-        for sweep in range(_SWEEPS):
+        for sweep in range(sweeps(_SWEEPS, len(self.items))):
             downward = sweep % 2 == 0
             links = above if downward else below
             for rank in self.ranks if downward else reversed(self.ranks):
@@ -248,15 +248,21 @@ class Arrangement(Hierarchy):
 
     def _settle(self, rank: Rank, xs: list[float], wanted: Mapping[int, float]) -> None:
         """Move a rank as near as possible to where its items want to be: least squares, no overlap."""
-        offsets = [0.0]
-        for one, other in itertools.pairwise(rank):
-            slots = (self.items[one].owner is None) + (self.items[other].owner is None)
-            gap = _GAP if slots == 0 else _GAP / 2 if slots == 1 else 0.0
-            offsets.append(offsets[-1] + self.items[one].reach[1] + gap + self.items[other].reach[0])
+        offsets = self._offsets(rank)
         weights = [6.0 if self.items[item].owner is None else 1.0 for item in rank]
         free = [wanted[item] - offset for item, offset in zip(rank, offsets, strict=False)]
         for item, offset, x in zip(rank, offsets, _rising(free, weights), strict=False):
             xs[item] = x + offset
+
+    def _offsets(self, rank: Rank) -> list[float]:
+        """Where the items of a rank stand when they are as close together as they may."""
+        offsets = [0.0]
+        for one, other in itertools.pairwise(rank):
+            left, right = self.items[one], self.items[other]
+            slots = (left.owner is None) + (right.owner is None)
+            gap = _GAP if slots == 0 else _GAP / 2 if slots == 1 else 0.0
+            offsets.append(offsets[-1] + left.reach[1] + gap + right.reach[0])
+        return offsets
 
     @cached_property
     def tops(self) -> list[float]:

@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 
 from pellucid.cases.drawing.boxes import HEAD, LETTERS, SLANT, Box
 from pellucid.cases.drawing.layout import Layout, arrange
-from pellucid.cases.drawing.lettering import LINE
+from pellucid.cases.drawing.lettering import LINE, safe
 from pellucid.cases.drawing.places import Place
 from pellucid.cases.drawing.routes import Point, Route
 from pellucid.cases.drawing.styles import DEFS, STYLE
 from pellucid.cases.drawing.symbols import adornments, line_marks
 from pellucid.cases.evaluation.verdict import NodeState, Verdict
+from pellucid.cases.evidence.freshness import in_words
 from pellucid.cases.graph import Graph
 from pellucid.cases.nodes import BACKGROUND, COUNTERS, Node, NodeKind
 
@@ -81,7 +82,7 @@ def _head(layout: Layout, name: str, verdict: Verdict | None) -> str:
     label = escape(f"Safety case {name}{word}, in goal structuring notation", quote=True)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="gsn" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" role="group" aria-label="{_safe(label)}">{empty}'
+        f'height="{height}" role="group" aria-label="{safe(label)}">{empty}'
     )
 
 
@@ -102,15 +103,10 @@ def _n(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0")
 
 
-def _safe(text: str) -> str:
-    """Text without the control characters that XML forbids."""
-    return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
-
-
 def _text(text: str, x: float, y: float, css: str = "", *, middle: bool = False, end: bool = False) -> str:
     cls = f' class="{css}"' if css else ""
     anchor = ' text-anchor="middle"' if middle else ' text-anchor="end"' if end else ""
-    return f'<text{cls} x="{_n(x)}" y="{_n(y)}"{anchor}>{_safe(escape(text, quote=False))}</text>'
+    return f'<text{cls} x="{_n(x)}" y="{_n(y)}"{anchor}>{safe(escape(text, quote=False))}</text>'
 
 
 # Lines -----------------------------------------------------------------------------------------
@@ -186,7 +182,7 @@ class _Figure:
         self.node = node
         self.state = verdict.states.get(node.id) if verdict else None
         self.css, self.word = state_of(node, self.state)
-        self.aged = self.state is not None and self.state.stale and node.kind not in BACKGROUND
+        self.aged = node.kind not in BACKGROUND and self.state is not None and _aged(self.state)
         self.crossed = (self.css == "ctx" and bool(self.word)) or node.defeated
         self.on = node.id in on
         self.href = href
@@ -204,10 +200,11 @@ class _Figure:
         """What a screen reader says: id, kind, text, state and its reason."""
         kind = self.node.kind.spoken if self.node.kind else "element"
         said = f"{self.node.id} {kind}: {' '.join((self.node.text or '').split())}."
-        states = [self.word, "stale" if self.aged else "", self.now()]
+        aged = in_words(self.state.freshness - {"missing"}) if self.aged and self.state else ""
+        states = [self.word, aged, self.now()]
         reason = f" ({self.state.reason})" if self.state and self.state.reason and self.word else ""
         full = f"{said} {', '.join(filter(None, states))}{reason}".strip()
-        return f"<title>{_safe(escape(full, quote=False))}</title>"
+        return f"<title>{safe(escape(full, quote=False))}</title>"
 
     def now(self) -> str:
         """Its value with stale evidence taken out, in words, if that differs."""
@@ -276,6 +273,11 @@ class _Figure:
             yield _cross(place)
 
 
+def _aged(state: NodeState) -> bool:
+    """Whether an element carries the clock: its evidence speaks of earlier objects, or was withdrawn."""
+    return state.stale or "retracted" in state.freshness
+
+
 def _own(node: Node) -> list[str]:
     """The author's own classes, as far as they are names a stylesheet can use and none of ours."""
     ours = {"supports", "refutes", "inconclusive", "missing", "aged", "on", "ctx", "m", "shape"}
@@ -287,8 +289,8 @@ def _address(node: Node, link: Link | None, anchor: Link | None) -> str:
     if anchor:
         return anchor(node.id)
     address = link(node.finding) if link and node.finding else (node.url or "")
-    safe = urlsplit(address).scheme.lower() in ("", "http", "https") and not address.startswith("//")
-    return _safe(address) if safe else ""
+    harmless = urlsplit(address).scheme.lower() in ("", "http", "https") and not address.startswith("//")
+    return safe(address) if harmless else ""
 
 
 def _placed(mark: str, x: float, y: float) -> str:

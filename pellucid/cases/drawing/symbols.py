@@ -2,8 +2,9 @@
 
     away      a band below the text that names the module in which the element is argued
     module    a tab on the upper edge; a contract has one on the lower edge too
-    pattern   triangle: still to be instantiated; filled ball on a line: once per item; open ball: optional;
-              diamond below a parent: a choice among its legs
+    pattern   triangle: still to be instantiated, or a bar across the diamond of what is undeveloped too;
+              filled ball on a line: once per item; open ball: optional; diamond below a parent: a choice
+              among its legs
 
 Source: Goal Structuring Notation Community Standard, version 3, modular and pattern extensions.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
+from pellucid.cases.drawing.lettering import safe
 from pellucid.cases.drawing.places import Place
 from pellucid.cases.drawing.routes import Point, Route
 from pellucid.cases.graph import Graph
@@ -35,12 +37,13 @@ def adornments(place: Place, node: Node) -> Iterator[str]:
         y = place.bottom - 18
         yield f'<path class="edge" d="M{place.left:.1f} {y:.1f}H{place.right:.1f}"/>'
         yield _label(band(node), place.left + 11, place.bottom - 5)
-    symbol = node.layer("symbol")
-    if symbol in ("module", "contract"):
+    if node.symbol is not None:
         yield _tab(place.left, place.top, -9)
-    if symbol == "contract":
+    if node.symbol == "contract":
         yield _tab(place.left, place.bottom, 9)
-    if node.layer("uninstantiated") == "true":
+    if node.uninstantiated and node.undeveloped:
+        yield f'<path class="edge" d="M{place.x - 8:.1f} {place.bottom + 8:.1f}h16"/>'
+    elif node.uninstantiated:
         yield f'<path class="shape" d="M{place.x:.1f} {place.bottom:.1f}l9 14h-18z"/>'
     if node.layer("choice"):
         x, y = place.x, place.bottom + 3
@@ -54,11 +57,11 @@ def line_marks(routes: Iterable[Route], graph: Graph) -> Iterator[str]:
         if route.link.kind != "support":
             continue
         node, places = graph.nodes[route.link.other], iter(_ALONG)
-        if node.layer("multiplicity"):
+        if node.multiplicity:
             x, y = _along(route.points, next(places))
             yield _ball("knot", x, y)
-            yield _label(f"each of {node.layer('multiplicity')}", x + 9, y + 4)
-        if node.layer("optional") == "true":
+            yield _label(f"each of {node.multiplicity}", x + 9, y + 4)
+        if node.optional:
             yield _ball("knot open", *_along(route.points, next(places)))
 
 
@@ -79,4 +82,4 @@ def _ball(css: str, x: float, y: float) -> str:
 
 
 def _label(text: str, x: float, y: float) -> str:
-    return f'<text class="id" x="{x:.1f}" y="{y:.1f}">{escape(text, quote=False)}</text>'
+    return f'<text class="id" x="{x:.1f}" y="{y:.1f}">{safe(escape(text, quote=False))}</text>'

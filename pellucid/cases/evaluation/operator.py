@@ -12,7 +12,7 @@ scenario, also on cyclic challenges, where it gives Dung's grounded labelling.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pellucid.cases.evaluation.kleene import UNDECIDED, Reading, at_least, both, constant, either, invert
@@ -81,7 +81,31 @@ def settle(graph: Graph, base: Mapping[str, Reading], every: int) -> dict[str, R
     run = Operator(
         graph, base, every, {name: reading for name, reading in base.items() if name not in graph.nodes}
     )
-    waiting = deque(graph.order)
+    _spread(run, graph.order)
+    return dict.fromkeys(graph.nodes, UNDECIDED) | run.values | {TOP: _top(run)}
+
+
+def resettle(
+    graph: Graph, base: Mapping[str, Reading], every: int, values: dict[str, Reading], changed: str
+) -> None:
+    """Evaluate again, in ``values``, what depends on one element whose own reading is another now.
+
+    On an argument without circles this is what ``settle`` would give; see ``ordered``.
+    """
+    run = Operator(graph, base, every, values)
+    _spread(run, (changed,))
+    values[TOP] = _top(run)
+
+
+def ordered(graph: Graph) -> bool:
+    """Whether no element reads its own value, directly or not: then there is one fixed point only."""
+    places = {name: place for place, name in enumerate(graph.order)}
+    return all(places.get(used, -1) < places[name] for name, uses in graph.depends.items() for used in uses)
+
+
+def _spread(run: Operator, names: Iterable[str]) -> None:
+    """Evaluate elements, and whatever reads those that changed, until nothing changes."""
+    waiting = deque(names)
     queued = set(waiting)
     while waiting:
         name = waiting.popleft()
@@ -90,10 +114,9 @@ def settle(graph: Graph, base: Mapping[str, Reading], every: int) -> dict[str, R
         if value == run.values.get(name, UNDECIDED):
             continue
         run.values[name] = value
-        later = [other for other in graph.dependents.get(name, ()) if other not in queued]
+        later = [other for other in run.graph.dependents.get(name, ()) if other not in queued]
         queued.update(later)
         waiting.extend(later)
-    return dict.fromkeys(graph.nodes, UNDECIDED) | run.values | {TOP: _top(run)}
 
 
 def _top(run: Operator) -> Reading:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pellucid.cases.evaluation.kleene import Reading, Value, constant
-from pellucid.cases.evaluation.operator import TOP, background, settle
+from pellucid.cases.evaluation.operator import TOP, background, ordered, resettle, settle
 from pellucid.cases.graph import Graph
 from pellucid.cases.nodes import COUNTERS
 
@@ -27,14 +27,18 @@ class Leaves:
     def under(self, changes: Mapping[str, int], scenarios: int) -> dict[str, Reading]:
         """Readings of all elements when each leaf has its wished value in the scenarios of its mask."""
         every = (1 << scenarios) - 1
-        base = {name: constant(value, every) for name, value in self.values.items()} | background(
-            self.graph, every
-        )
-        for name, mask in changes.items():
-            wished = self.wishes[name]
-            true, false = base[name].true & ~mask, base[name].false & ~mask
-            base[name] = Reading(true | mask * (wished == "T"), false | mask * (wished == "F"))
-        return settle(self.graph, base, every)
+        return settle(self.graph, self.readings(changes, every), every)
+
+    def readings(self, changes: Mapping[str, int], every: int) -> dict[str, Reading]:
+        """What the leaves say themselves when each has its wished value in the scenarios of its mask."""
+        usual = {name: constant(value, every) for name, value in self.values.items()}
+        wished = {name: self.wished(name, mask, every) for name, mask in changes.items()}
+        return usual | background(self.graph, every) | wished
+
+    def wished(self, name: str, mask: int, every: int) -> Reading:
+        """The reading of a leaf that has its wished value in the scenarios of a mask."""
+        usual, wish = constant(self.values[name], every & ~mask), constant(self.wishes[name], mask)
+        return Reading(usual.true | wish.true, usual.false | wish.false)
 
     @cached_property
     def before(self) -> dict[str, Reading]:
@@ -134,14 +138,48 @@ def _minimal(leaves: Leaves, names: list[str]) -> list[str]:
     alone_left_out = _work(leaves, {name: every ^ bit for name, bit in _apart(names).items()}, count)
     kept = [name for name, works in zip(names, alone_left_out, strict=True) if not works]
     rest = [name for name, works in zip(names, alone_left_out, strict=True) if works]
-    while not _work(leaves, dict.fromkeys(kept, 1), 1)[0]:
-        # The shortest beginning of the rest that completes the set: its last leaf cannot be left out.
-        count = len(rest)
-        every = (1 << count) - 1
-        beginnings = {name: every >> start << start for start, name in enumerate(rest)}
-        end = _work(leaves, dict.fromkeys(kept, every) | beginnings, count).index(True)
-        kept, rest = [*kept, rest[end]], rest[:end]
+    return _completed(leaves, kept, rest)
+
+
+def _completed(leaves: Leaves, kept: list[str], rest: list[str]) -> list[str]:
+    """A set of leaves filled up from others until it raises the top, each with one that cannot be left out.
+
+    Scenario n has the set and the first n of the others. In the first that raises the top, the last of them
+    cannot be left out; it joins the set, in all scenarios, and the search goes on before it.
+    """
+    trials = _Trials(leaves, kept, rest)
+    while end := trials.first():
+        kept = [*kept, rest[end - 1]]
+        trials.join(rest[end - 1])
     return kept
+
+
+class _Trials:
+    """Scenarios with more and more leaves changed, evaluated again as single leaves join them all."""
+
+    def __init__(self, leaves: Leaves, kept: list[str], rest: list[str]) -> None:
+        self.leaves, self.graph = leaves, leaves.graph
+        self.every = (2 << len(rest)) - 1
+        later = {name: self.every >> at << at for at, name in enumerate(rest, 1)}
+        self.base = leaves.readings(dict.fromkeys(kept, self.every) | later, self.every)
+        self.values = settle(self.graph, self.base, self.every)
+        self.ordered = ordered(self.graph)
+
+    def first(self) -> int:
+        """The first scenario in which the top is better than it is."""
+        top = self.values[TOP]
+        below = self.leaves.before[TOP].at(0)
+        raised = {"F": self.every & ~top.false, "U": top.true, "T": 0}[below]
+        assert raised, "all leaves changed together raise the top"
+        return (raised & -raised).bit_length() - 1
+
+    def join(self, name: str) -> None:
+        """Change one more leaf in all scenarios."""
+        self.base[name] = self.leaves.wished(name, self.every, self.every)
+        if self.ordered:
+            resettle(self.graph, self.base, self.every, self.values, name)
+        else:
+            self.values = settle(self.graph, self.base, self.every)
 
 
 def _work(leaves: Leaves, changes: Mapping[str, int], scenarios: int) -> list[bool]:

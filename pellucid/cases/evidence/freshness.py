@@ -32,3 +32,23 @@ def worst(states: Collection[Freshness]) -> Freshness:
         'missing'
     """
     return max(states, key=ORDER.index, default="fresh")
+
+
+def worst_first(states: Collection[Freshness]) -> list[Freshness]:
+    """States that hold at once, the worst first.
+
+    Example:
+        >>> worst_first({"stale-by-age", "missing"})
+        ['missing', 'stale-by-age']
+    """
+    return sorted(states, key=ORDER.index, reverse=True)
+
+
+def in_words(states: Collection[Freshness]) -> str:
+    """States as a reader says them, the worst first; empty when all is fresh.
+
+    Example:
+        >>> in_words({"stale-by-input", "irreproducible"})
+        'irreproducible, stale by input'
+    """
+    return ", ".join(state.replace("-", " ") for state in worst_first(states) if state != "fresh")

@@ -222,7 +222,7 @@ def _losses(modules: Modules, missing: Extras, language: str) -> Iterable[Diagno
 
 def _loss(module: Module, node: Node | None, what: str, language: str) -> Diagnostic:
     owner = f"the module '{module.name}'" if node is None else f"'{node.id}'"
-    where = module.where(node) if node else module.file or module.name
+    where = module.where(node) if node else module.place(module.line)
     problem = f"{language} does not carry {what} of {owner}."
     return Diagnostic(
         "N01", "warning", where, problem, "Reword it, or keep the case in another format as well."

@@ -85,6 +85,7 @@ def module_of(reading: Reading, block: Mapping, nodes: tuple[Node, ...]) -> Modu
         rank_increment=fields.integer("rankIncrement", least=0) or 0,
         char_wrap=fields.integer("charWrap", least=1),
         file=reading.file,
+        line=block.line if block.items else 0,
     )
 
 
@@ -181,7 +182,8 @@ def _extension(reading: Reading, item: Yaml) -> Extension | None:
     if fields is None or name is None:
         reading.fault(item.line, "module extends needs entries with `module` and `develops`")
         return None
-    return Extension(name, fields.groups("develops", "foreign ids with the local ids that support them"))
+    develops = fields.groups("develops", "foreign ids with the local ids that support them")
+    return Extension(name, develops, item.line)
 
 
 def dump_module(module: Module) -> str:

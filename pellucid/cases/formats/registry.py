@@ -21,11 +21,14 @@ from pellucid.findings import InputError, MissingError, did_you_mean
 
 Parse = Callable[[str, str], Modules]
 _BEGIN = 4_000
+_SHARED = (".json", ".xml", ".yaml", ".yml")
+"""Endings that other documents have too."""
 _TEA_NAMES = "version|exportedAt|case|tree|elements|evidenceLinks|id|type|name|description|goals"
 _TEA = re.compile(rf'\s*\{{\s*"(?:{_TEA_NAMES})"\s*:')
 _ITEMS = re.compile(r'\s*[\[{].{0,400}?"formatVersion"\s*:', re.DOTALL)
-_CAE = re.compile(r"(?:---[^\n]*\n)?(?:\s*#[^\n]*\n|\s*\n)*[\"']?cae[\"']?\s*:")
-_LTAC = re.compile(rf"(?:\s*(?:#|```)[^\n]*\n|\s*\n)*\s*[-*][ \t]+(?:{'|'.join(TYPES)})\b")
+# possessive: of each line there is one reading, so that a long head of comments and blank lines costs nothing
+_CAE = re.compile(r"(?:---[^\n]*\n)?(?:[ \t\r]*(?:#[^\n]*)?\n)*+[\"']?cae[\"']?\s*:")
+_LTAC = re.compile(rf"(?:[ \t\r]*(?:(?:#|```)[^\n]*)?\n)*+[ \t]*[-*][ \t]+(?:{'|'.join(TYPES)})\b")
 
 
 @dataclass(frozen=True)
@@ -145,8 +148,13 @@ def format_for(path: str) -> Format:
     raise InputError("Y11", problem, f"Name the format, or use one of {endings}.")
 
 
-def recognised(text: str, file: str) -> Format:
-    """The format of a document, by its content; gsn2x YAML when nothing says otherwise.
+def recognised(text: str, file: str, ending: str = "") -> Format:
+    """The format of a document, by its content, else by the ending of its name; else gsn2x YAML.
+
+    Args:
+        text: the document.
+        file: what messages call it.
+        ending: a file name. One that several languages have (``.json``, ``.xml``) says nothing by itself.
 
     Raises:
         InputError: Y12 for evidence items, which are no case.
@@ -158,5 +166,11 @@ def recognised(text: str, file: str) -> Format:
     begin = text[:_BEGIN].removeprefix("\ufeff")
     if _ITEMS.match(begin):
         remedy = "Read them with pellucid.cases.formats.evidence_items.read_evidence_items."
-        raise InputError("Y12", f"{file} holds evidence items, not a case.", remedy)
-    return next((known for known in FORMATS if known.recognise(begin)), format_named("gsn"))
+        raise InputError("Y12", f"{file}:1 begins a list of evidence items, not a case.", remedy)
+    told = (known for known in FORMATS if known.recognise(begin) or _ends_as(known, ending.lower()))
+    return next(told, format_named("gsn"))
+
+
+def _ends_as(known: Format, name: str) -> bool:
+    own = tuple(ending for ending in known.endings if ending not in _SHARED)
+    return known.parse is not None and name.endswith(own)

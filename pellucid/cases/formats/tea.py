@@ -74,10 +74,11 @@ def parse_tea(text: str, file: str) -> Modules:
     """
     document = read_json(text, file=file, code="Y30")
     if not isinstance(document, JsonObject):
-        raise InputError("Y31", f"{file}: the document is no object.", "Give a case exported by TEA.")
+        raise InputError("Y31", f"{file}:1: the document is no object.", "Give a case exported by TEA.")
     case = document.get("case", document)
     if not isinstance(case, JsonObject):
-        raise InputError("Y31", f"{file}: case is no object.", "Give a case exported by TEA.")
+        problem = f"{file}:{document.line}: case is no object."
+        raise InputError("Y31", problem, "Give a case exported by TEA.")
     reading = _Reading(file, "")
     reading.case_id = reading.string(case, "name") or "case"
     _read_elements(reading, document)
@@ -134,7 +135,9 @@ def _read_elements(reading: _Reading, document: JsonObject) -> None:
     elif version is None and "goals" in document:
         _read_trees(reading, nested_from_legacy(reading.objects_of(document, "goals"), reading.file))
     elif version is not None:
-        problem = f"{reading.file}: version {compact(version)[:40]} of the format is not known."
+        problem = (
+            f"{reading.file}:{document.line}: version {compact(version)[:40]} of the format is not known."
+        )
         raise InputError("Y32", problem, "Export the case as version 1.0 or 2.0.")
     else:
         raise reading.fail(document, "neither tree, elements nor goals", "Give a case exported by TEA.")

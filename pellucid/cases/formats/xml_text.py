@@ -10,6 +10,7 @@ from xml.sax.saxutils import quoteattr
 
 from pellucid.findings import InputError
 
+_ENCODING = re.compile(r"^\s*(<\?xml[^>]{0,200}?)\s{1,80}encoding=(\"[^\"]*\"|'[^']*')")
 _DEPTH = 64
 # What XML 1.0 cannot hold in any form.
 _UNFIT = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -97,7 +98,7 @@ def read_xml(text: str, *, file: str, code: str) -> Element:
     parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = characters, doctype
     try:
         # the text is Unicode already: an encoding that the document itself names no longer matters
-        parser.Parse(re.sub(r"^\s*(<\?xml[^>]*?)\s+encoding=(\"[^\"]*\"|'[^']*')", r"\1", text), True)
+        parser.Parse(_ENCODING.sub(r"\1", text), True)
     except expat.ExpatError as error:
         problem = f"{file}:{error.lineno}: not XML: {expat.ErrorString(error.code)}."
         raise InputError(code, problem, "Correct that line.") from None

@@ -7,6 +7,7 @@ aliases cannot multiply without end, and every fault knows its line.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ import yaml
 from pellucid.findings import InputError
 
 _EVENTS: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DEPTH = 12
 _ALIASED = 1_000_000
 _TAGS = (None, "!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:bool", "tag:yaml.org,2002:int")
@@ -119,9 +121,8 @@ def _document(reading: Reading, text: str) -> Mapping:
         reading.events = iter(yaml.parse(text, Loader=_EVENTS))
         value = _first(reading)
     except yaml.YAMLError as error:
-        raise InputError(
-            "Y01", f"{reading.file} is not YAML: {_plain(error)}.", "Correct that line."
-        ) from None
+        place = reading.at(line_of(error, text))
+        raise InputError("Y01", f"{place} is not YAML: {plain(error)}.", "Correct that line.") from None
     if value is None:
         return Mapping({}, {}, 1)
     if not isinstance(value, Mapping):
@@ -130,11 +131,26 @@ def _document(reading: Reading, text: str) -> Mapping:
     return value
 
 
-def _plain(error: yaml.YAMLError) -> str:
+def plain(error: yaml.YAMLError) -> str:
+    """What the YAML reader found wrong, in its words."""
     mark = getattr(error, "problem_mark", None)
-    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
-    return f"{place}{what}"
+    return f"{what} (column {mark.column + 1})" if mark else what
+
+
+def line_at(event: Any) -> int:
+    """The line on which an event of the YAML reader begins."""
+    return int(event.start_mark.line) + 1
+
+
+def line_of(error: yaml.YAMLError, text: str) -> int:
+    """The line on which the YAML reader gave up."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return int(mark.line) + 1
+    # a character that YAML forbids is refused without a place
+    forbidden = _FORBIDDEN.search(text)
+    return text.count("\n", 0, forbidden.start()) + 1 if forbidden else 1
 
 
 def _first(reading: Reading) -> Yaml | None:
@@ -142,15 +158,14 @@ def _first(reading: Reading) -> Yaml | None:
     for event in reading.events:
         if isinstance(event, yaml.DocumentStartEvent):
             if value is not None:
-                raise InputError(
-                    "Y01", f"{reading.file} holds a second document.", "Keep one document in a file."
-                )
+                place = reading.at(line_at(event))
+                raise InputError("Y01", f"{place} begins a second document.", "Keep one document in a file.")
             value = _value(reading, next(reading.events), 0)
     return None if isinstance(value, Scalar) and value.empty else value
 
 
 def _value(reading: Reading, event: Any, depth: int) -> Yaml:
-    line = event.start_mark.line + 1
+    line = line_at(event)
     if depth > _DEPTH:
         raise InputError(
             "Y01", f"{reading.at(line)}: nested deeper than {_DEPTH}.", "An element is two levels deep."

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from pellucid.cases.formats.yaml_values import line_at, line_of, plain
 from pellucid.cases.patterns.marks import allows, spoken
 from pellucid.cases.patterns.parameters import CHOOSE, INCLUDE, SWITCHES, Parameter
 from pellucid.cases.patterns.value_types import fitted
@@ -171,9 +172,10 @@ def read_values(source: str | Path) -> dict[str, Any]:
         MissingError: Y53 when there is no such file.
         InputError: Y54 when it cannot be read, holds aliases, states a name twice, or is no mapping.
     """
-    path = Path(source)
+    path, content = Path(source), b""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
     except FileNotFoundError:
         near = did_you_mean(
             path.name, [other.name for other in path.parent.glob("*.*")] if path.parent.is_dir() else []
@@ -181,8 +183,13 @@ def read_values(source: str | Path) -> dict[str, Any]:
         raise MissingError(
             "Y53", f"No values file {source}.", near or "Give the path of a YAML file."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError("Y54", f"{source} cannot be read: {error}.", "Give a YAML file in UTF-8.") from None
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        problem = f"{source}:{line} cannot be read: byte {error.start} is not UTF-8."
+        raise InputError("Y54", problem, "Give a YAML file in UTF-8.") from None
+    except OSError as error:
+        problem = f"{source} cannot be read: {error.strerror or error}."
+        raise InputError("Y54", problem, "Give a readable YAML file.") from None
     return parse_values(text, str(source))
 
 
@@ -197,12 +204,10 @@ def parse_values(text: str, file: str = "values") -> dict[str, Any]:
         _refuse_tricks(text, file)
         found = yaml.load(text, Loader=_Texts)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}: " if mark else ""
-        what = getattr(error, "problem", None) or "not YAML"
-        raise InputError("Y54", f"{file} cannot be read: {place}{what}.", "Correct that line.") from None
+        problem = f"{file}:{line_of(error, text)} cannot be read: {plain(error)}."
+        raise InputError("Y54", problem, "Correct that line.") from None
     if not isinstance(found, dict | None) and found != "":
-        raise InputError("Y54", f"{file} holds no values by name.", "Write each as `NAME: VALUE`.")
+        raise InputError("Y54", f"{file}:1 holds no values by name.", "Write each as `NAME: VALUE`.")
     return found or {}
 
 
@@ -211,9 +216,9 @@ def _refuse_tricks(text: str, file: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=_EVENTS):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        place = f"{file}:{line_at(event)}"
         if isinstance(event, yaml.AliasEvent):
-            raise InputError("Y54", f"{file} uses an alias.", "Write the value out where it is needed.")
+            raise InputError("Y54", f"{place} uses an alias.", "Write the value out where it is needed.")
         if depth > _DEPTH:
-            raise InputError(
-                "Y54", f"{file} is nested deeper than {_DEPTH}.", "Values need three or four levels."
-            )
+            problem = f"{place} is nested deeper than {_DEPTH}."
+            raise InputError("Y54", problem, "Values need three or four levels.")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +16,7 @@ from pellucid.cli.commands import (
     case_review,
     case_writing,
 )
-from pellucid.cli.commands.case_reading import CaseArgument, opened, read_case
+from pellucid.cli.commands.case_reading import CaseArgument, opened, read_case, words_of
 from pellucid.cli.output import (
     DEFAULT_STORE,
     JsonOption,
@@ -57,6 +58,13 @@ def check(
     evidence: Annotated[
         bool, typer.Option("--evidence", help="Check the evidence in the store too: missing, stale, weak.")
     ] = False,
+    strict_peer: Annotated[
+        bool, typer.Option("--strict-peer", help="Only what gsn2x checks, up to its first stage of errors.")
+    ] = False,
+    also: Annotated[str, typer.Option("--also", help="Optional checks to run: V08, V11.")] = "",
+    masked: Annotated[
+        str, typer.Option("--mask", help="Modules whose references are left unchecked, separated by commas.")
+    ] = "",
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -64,7 +72,12 @@ def check(
 
     Python: pellucid.cases.Case.check
     """
-    found = checked(case, store) if evidence else read_case(case, store).check()
+    options: dict[str, Any] = {
+        "strict_peer": strict_peer,
+        "also": words_of(also),
+        "masked": words_of(masked),
+    }
+    found = checked(case, store, options) if evidence else read_case(case, store).check(**options)
     if as_json:
         print_json([vars(diagnostic) for diagnostic in found])
     else:
@@ -73,10 +86,10 @@ def check(
     raise typer.Exit(1 if any(diagnostic.level == "error" for diagnostic in found) else 0)
 
 
-def checked(case: str, store: str) -> list[Diagnostic]:
+def checked(case: str, store: str, options: Mapping[str, Any]) -> list[Diagnostic]:
     """Every fault of a case and of its evidence."""
     with opened(case, store) as world:
-        return world.argument.check(world.findings, world.present, reruns=world.reruns)
+        return world.argument.check(world.findings, world.present, reruns=world.reruns, **options)
 
 
 @app.command("evaluate")

@@ -84,5 +84,5 @@ def print_debate(found: Debate, record: DecisionRecord | None) -> None:
 def _cells(row: Any) -> tuple[object, ...]:
     outcome = f"residual: {row.residual}" if row.outcome == "residual" else row.outcome
     reply = (row.reply or "none", row.reply_now or "", row.reply_text)
-    doubt = (f"{'  ' * (row.depth - 1)}{row.defeater}", " → ".join(row.target), row.now, row.text)
+    doubt = (f"{'  ' * min(row.depth - 1, 20)}{row.defeater}", " → ".join(row.target), row.now, row.text)
     return (*doubt, *reply, outcome)

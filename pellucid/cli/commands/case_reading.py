@@ -38,3 +38,8 @@ def opened(case: str, store: str) -> Iterator[World]:
     argument = read_case(case, store)
     with open_store(store) as kept:
         yield world_of(argument, kept)
+
+
+def words_of(text: str) -> list[str]:
+    """Words separated by commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]

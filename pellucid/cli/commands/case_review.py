@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pellucid.cli.commands.case_reading import words_of
 from pellucid.cli.output import (
     DEFAULT_STORE,
     JsonOption,
@@ -54,10 +55,10 @@ def set_up_track(
     from pellucid.cases.review import Track
     from pellucid.cases.review.tracks import preset as of_preset
 
-    usual = of_preset(preset, name, _words(members)).to_dict()
+    usual = of_preset(preset, name, words_of(members)).to_dict()
     chosen = {"quorum": quorum, "decision_rule": rule, "comment_days": comment_days}
     stated = {key: value for key, value in chosen.items() if value is not None}
-    track = Track.of(usual | {"scope_tags": _words(scope)} | stated)
+    track = Track.of(usual | {"scope_tags": words_of(scope)} | stated)
     _say(_journal(log).set_up(track, by=by, now=_moment(now)), f"Track {name} is set up.", as_json)
 
 
@@ -192,7 +193,7 @@ def reconcile(
 
     Python: pellucid.cases.review.Journal.reconcile
     """
-    state = _journal(log).reconcile(claim, _words(tracks), text, by=by, now=_moment(now))
+    state = _journal(log).reconcile(claim, words_of(tracks), text, by=by, now=_moment(now))
     _say(state, f"The reconciliation on {claim} is kept.", as_json)
 
 
@@ -267,7 +268,3 @@ def _moment(text: str | None) -> datetime:
     from pellucid.cases.review.events import parse_time
 
     return datetime.now(UTC) if text is None else parse_time(text)
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]

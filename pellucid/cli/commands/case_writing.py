@@ -120,7 +120,7 @@ def bind(
 ) -> None:
     """Let leaves cite evidence, and write the case. Status 0 when it stands on the store's evidence, else 1.
 
-    Python: pellucid.cases.Case.bind
+    Python: pellucid.cases.bound
     """
     from pellucid.cases import Case
     from pellucid.cases.patterns.slots import bound

@@ -81,17 +81,32 @@ def valid(log: Log, allow: Allowance) -> Iterator[str]:
 
 def whole(log: Log, allow: Allowance) -> Iterator[str]:
     """Every sample that was to be run was completed and is in the file."""
-    header, held = log.header, len(log.samples)
-    if header.total_samples is None or header.completed_samples is None:
-        yield "it states no results"
+    held, (total, completed) = len(log.samples), sample_counts(log)
+    if total is None or completed is None:
+        yield "it states no results" if log.header.results is None else "it states no counts of samples"
         return
-    missing = header.total_samples - header.completed_samples
+    missing = total - completed
     if missing > allow.missing:
-        yield f"{header.completed_samples} of {header.total_samples} samples were completed"
-    if held > header.total_samples or header.total_samples - held > max(allow.missing, missing):
-        yield f"its results count {header.total_samples} samples and the file holds {held}"
+        yield f"{completed} of {total} samples were completed"
+    if held > total or total - held > max(allow.missing, missing):
+        yield f"its results count {total} samples and the file holds {held}"
     elif not held:
         yield "it holds no samples"
+
+
+def sample_counts(log: Log) -> tuple[int | None, int | None]:
+    """How many samples were to be run and how many ended without an error, by the log's results.
+
+    Results of early logs hold no counts. Then the first is what was planned, by the size of the data set,
+    the limit and the epochs, and the second what the file holds; both are None where nothing tells.
+    """
+    header = log.header
+    if header.results is None or "total_samples" in header.results:
+        return header.total_samples, header.completed_samples
+    planned = header.planned_samples
+    if planned is None:
+        return None, None
+    return planned, sum(sample.error is None for sample in log.samples)
 
 
 def sound(log: Log, allow: Allowance) -> Iterator[str]:

@@ -22,6 +22,7 @@ from pellucid.findings.logs.directory import (
     LOCAL,
     LOCAL_SIGNATURE,
     Member,
+    quoted,
     read_directory,
 )
 from pellucid.findings.logs.directory import Source as Source
@@ -136,20 +137,21 @@ class Archive:
         if member.flags & ENCRYPTED:
             raise InputError(
                 "FN63",
-                f"{self.where}: the member {member.name!r} is encrypted.",
+                f"{self.where}: the member {quoted(member.name)} is encrypted.",
                 "Decrypt the archive first: evaluation logs are written without a password.",
             )
         if member.method not in (STORED, DEFLATED, ZSTANDARD):
             raise InputError(
                 "FN64",
-                f"{self.where}: the member {member.name!r} uses the compression method {member.method}.",
+                f"{self.where}: the member {quoted(member.name)} uses the compression method "
+                f"{member.method}.",
                 "Pack it again with method 0 (stored), 8 (deflate) or 93 (Zstandard).",
             )
         if member.size > self.limits.member:
             raise InputError(
                 "FN66",
-                f"{self.where}: the member {member.name!r} inflates to {member.size} bytes, more than the "
-                f"{self.limits.member} allowed.",
+                f"{self.where}: the member {quoted(member.name)} inflates to {member.size} bytes, more than "
+                f"the {self.limits.member} allowed.",
                 f"If you trust the log, pass limits=Limits(member={member.size}).",
             )
 
@@ -163,7 +165,7 @@ class Archive:
         if bytes(self._data[named : named + name_length]) != member.raw_name:
             raise InputError(
                 "FN68",
-                f"{self.where}: what the directory calls {member.name!r} has another name in itself.",
+                f"{self.where}: what the directory calls {quoted(member.name)} has another name in itself.",
                 "Do not use this archive: take the log from where the evaluation wrote it.",
             )
         start = named + name_length + extra_length
@@ -184,7 +186,7 @@ class Archive:
         """The error for a member whose bytes are not what was written."""
         return InputError(
             "FN65",
-            f"{self.where}: the member {member.name!r} is damaged: {why}.",
+            f"{self.where}: the member {quoted(member.name)} is damaged: {why}.",
             "Copy the log again from where the evaluation wrote it.",
         )
 
@@ -235,7 +237,7 @@ def apart(entries: Sequence[Member], where: str) -> None:
         if entry.offset < end:
             raise InputError(
                 "FN68",
-                f"{where}: the members {before!r} and {entry.name!r} overlap in the file.",
+                f"{where}: the members {quoted(before)} and {quoted(entry.name)} overlap in the file.",
                 "Do not use this archive: take the log from where the evaluation wrote it.",
             )
         end, before = entry.offset + LOCAL.size + len(entry.raw_name) + entry.packed, entry.name

@@ -132,13 +132,15 @@ def begun(a: Log, b: Log, scorer: str, reading: Reading, chance: Chance) -> Reco
 
 
 def drawn(permutations: int, resamples: int, seed: int) -> Chance:
-    """How chance is drawn; InputError FN83 unless there is at least one draw of each."""
+    """How chance is drawn; InputError FN83 without a draw of each, or for a seed that cannot be."""
     if min(permutations, resamples) < 1:
         raise InputError(
             "FN83",
             f"{permutations} permutations and {resamples} resamples were asked for.",
             "Give at least 1 of each; some thousands make p and the interval steady.",
         )
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InputError("FN83", f"The seed cannot be {seed!r}.", "Give a whole number, 0 or more.")
     return Chance(permutations, resamples, seed)
 
 

@@ -24,6 +24,7 @@ UTF8 = 0x0800
 ZIP64_FIELD = 1
 DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 LINK = 0o120000
+LONGEST = 100
 Source = bytes | mmap.mmap
 
 
@@ -38,6 +39,12 @@ class Member(NamedTuple):
     packed: int
     size: int
     offset: int
+
+
+def quoted(name: str | bytes) -> str:
+    """A member's name for a message: one of a damaged directory may be thousands of bytes long."""
+    shown = repr(name)
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
 
 
 def damaged(where: str, why: str) -> InputError:
@@ -122,7 +129,7 @@ def member_name(raw: bytes, flags: int, where: str) -> str:
     try:
         name = raw.decode("utf-8" if flags & UTF8 else "cp437")
     except UnicodeDecodeError:
-        raise damaged(where, f"the name {raw!r} is not UTF-8") from None
+        raise damaged(where, f"the name {quoted(raw)} is not UTF-8") from None
     steps = name.replace("\\", "/").split("/")
     if not name or "\0" in name or ".." in steps or not steps[0] or DRIVE.match(name):
         raise outside(name, where)
@@ -133,7 +140,7 @@ def outside(name: str, where: str) -> InputError:
     """The error for a member that is a link or whose name leaves the archive."""
     return InputError(
         "FN68",
-        f"{where}: the member {name!r} is a link, or its name leads outside the archive.",
+        f"{where}: the member {quoted(name)} is a link, or its name leads outside the archive.",
         "Do not use this archive: take the log from where the evaluation wrote it.",
     )
 

@@ -50,6 +50,8 @@ class LogHeader:
     """The ids that were to be evaluated."""
     epochs: int
     """How often each sample was run."""
+    planned_samples: int | None
+    """Samples times epochs that were to be run, by the size of the data set and the limit."""
     revision: Mapping[str, Any] | None
     """Of the code: type, origin, commit, dirty."""
     packages: Mapping[str, str]
@@ -119,6 +121,7 @@ def header_of(raw: Raw, where: str) -> LogHeader:
         dataset_samples=field(dataset, "samples", (int,), None, where),
         sample_ids=tuple(field(dataset, "sample_ids", (list,), [], where)),
         epochs=field(config, "epochs", (int,), 1, where),
+        planned_samples=planned(dataset, config, where),
         revision=field(spec, "revision", (dict,), None, where),
         packages=field(spec, "packages", (dict,), {}, where),
         scorers=scorer_names(spec, results or {}, where),
@@ -131,6 +134,19 @@ def header_of(raw: Raw, where: str) -> LogHeader:
         error=field(raw, "error", (dict,), None, where),
         raw=raw,
     )
+
+
+def planned(dataset: Raw, config: Raw, where: str) -> int | None:
+    """How many samples were to be run: of the data set, within the limit, in each epoch."""
+    size: int | None = field(dataset, "samples", (int,), None, where)
+    epochs: int = field(config, "epochs", (int,), 1, where)
+    limit = config.get("limit")
+    ends = limit if isinstance(limit, list) else [0, limit]
+    if size is None or len(ends) != 2 or not all(end is None or isinstance(end, int) for end in ends):
+        return None
+    first: int = ends[0] or 0
+    last: int = size if ends[1] is None else min(size, ends[1])
+    return max(0, last - first) * epochs
 
 
 def counted(results: Raw | None, where: str) -> Raw | None:

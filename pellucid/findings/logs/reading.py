@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from pellucid.findings.diagnostics import Diagnostic
 from pellucid.findings.errors import InputError, MissingError, PellucidError
 from pellucid.findings.logs.archive import Archive, Limits, is_archive, open_source
-from pellucid.findings.logs.directory import Source
+from pellucid.findings.logs.directory import Source, quoted
 from pellucid.findings.logs.document import listing, mapping, parse
 from pellucid.findings.logs.header import LogHeader, header_of
 from pellucid.findings.logs.sample import UNNAMED, Sample, sample_of
@@ -52,6 +52,10 @@ class Logs(NamedTuple):
     logs: tuple[Log, ...]
     problems: tuple[Diagnostic, ...]
 
+    def of_task(self, task: str) -> Logs:
+        """The logs of one task, with all messages."""
+        return Logs(tuple(log for log in self.logs if log.header.task == task), self.problems)
+
 
 def read_log(path: str | Path, *, limits: Limits | None = None) -> Log:
     """Read an Inspect log in full, ``.eval`` or ``.json``, without Inspect.
@@ -75,7 +79,7 @@ def read_log(path: str | Path, *, limits: Limits | None = None) -> Log:
     with uncollected():
         header, found = contents(data, path.name, limits)
         ordered = tuple(named_scores(sorted(found, key=place), header))
-    return Log(header, ordered, hashlib.sha256(data).hexdigest(), path.name, str(path))
+    return Log(with_ids(header, ordered), ordered, hashlib.sha256(data).hexdigest(), path.name, str(path))
 
 
 def read_header(path: str | Path, *, limits: Limits | None = None) -> LogHeader:
@@ -155,6 +159,13 @@ def log_files(place: Path) -> Sequence[Path]:
     return [place]
 
 
+def with_ids(header: LogHeader, samples: Sequence[Sample]) -> LogHeader:
+    """The header of an early log, which does not list the ids, with those of its samples."""
+    if header.sample_ids:
+        return header
+    return replace(header, sample_ids=tuple(dict.fromkeys(one.id for one in samples)))
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Leave the search for reference cycles for later.
@@ -211,7 +222,7 @@ def archived_header(archive: Archive) -> LogHeader:
     """The header, or what the journal says of an evaluation that has not ended."""
     for member in (HEADER, START):
         if member in archive:
-            where = f"{archive.where}, member {member!r}"
+            where = f"{archive.where}, member {quoted(member)}"
             return header_of(mapping(parse(archive.read(member), where), where), where)
     raise InputError(
         "FN69",
@@ -224,7 +235,7 @@ def archived_samples(archive: Archive) -> Iterator[Sample]:
     """Every sample of an archive, in its order."""
     whole(archive)
     for member in archive.under(SAMPLES):
-        where = f"{archive.where}, member {member!r}"
+        where = f"{archive.where}, member {quoted(member)}"
         yield sample_of(parse(archive.read(member), where), where)
 
 
@@ -234,7 +245,7 @@ def whole(archive: Archive) -> None:
     if piece is not None:
         raise InputError(
             "FN82",
-            f"{archive.where} keeps its samples in pieces (as {piece!r}), an unreleased layout.",
+            f"{archive.where} keeps its samples in pieces (as {quoted(piece)}), an unreleased layout.",
             "Give the log that it was converted from, with one member for each sample.",
         )
 
@@ -244,7 +255,7 @@ def summaries(archive: Archive) -> list[Sample]:
     members = [SUMMARIES] if SUMMARIES in archive else sorted(archive.under(JOURNAL), key=journal_number)
     found = {}
     for member in members:
-        where = f"{archive.where}, member {member!r}"
+        where = f"{archive.where}, member {quoted(member)}"
         for raw in listing(parse(archive.read(member), where), where):
             summary = sample_of(raw, where)
             found[summary.key] = summary

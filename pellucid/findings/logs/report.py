@@ -14,7 +14,7 @@ from pellucid.findings.arrays import Array
 from pellucid.findings.finding import Finding
 from pellucid.findings.header import DataRef, View
 from pellucid.findings.kinds import Kind, register
-from pellucid.findings.logs.acceptance import Allowance, acceptance, weights_of
+from pellucid.findings.logs.acceptance import Allowance, acceptance, sample_counts, weights_of
 from pellucid.findings.logs.document import field as field_of
 from pellucid.findings.logs.document import mapping
 from pellucid.findings.logs.reading import Log, read_log
@@ -169,7 +169,8 @@ def counts(log: Log) -> Iterator[Measure]:
     """How much was run and what of it went wrong."""
     header = log.header
     yield Measure.of("samples", len({str(sample.id) for sample in log.samples}))
-    stated = {"total": header.total_samples, "completed": header.completed_samples, "epochs": header.epochs}
+    total, completed = sample_counts(log)
+    stated = {"total": total, "completed": completed, "epochs": header.epochs}
     for name, count in stated.items():
         yield Measure.of(name, score_number(count))
     yield Measure.of("errors", sum(sample.error is not None for sample in log.samples))

@@ -46,32 +46,55 @@ def response_table(
         words: numbers for scores that are texts, besides C, P, I and N.
 
     Errors:
-        InputError FN80: there are no logs, or one of them twice. FN74, FN79 and MissingError FN73 as for
+        InputError FN80: there are no logs, or two of one evaluation. FN79: logs of one task are scored by
+        different scorers and none is named, or a log by several. FN74 and MissingError FN73 as for
         ``log_findings``.
     """
     distinct(logs)
     several = len({log.header.task for log in logs}) > 1
     cells: dict[str, dict[str, float]] = {}
     names = respondent_names(logs)
-    for log, name in zip(logs, names, strict=True):
+    for log, name, label in zip(logs, names, alike(logs, scorer), strict=True):
         before = f"{log.header.task}/" if several else ""
-        for row, item, score in responses(log, only(log, scorer), name, respondent, words):
+        for row, item, score in responses(log, label, name, respondent, words):
             cells.setdefault(row, {})[before + item] = score
     return tabled(cells)
 
 
 def distinct(logs: Sequence[Log]) -> None:
-    """InputError FN80 unless there are logs, each once."""
+    """InputError FN80 unless there are logs, each of an evaluation of its own."""
     if not logs:
         raise InputError("FN80", "No logs were given.", "Read some with read_logs(folder).")
-    digest, count = Counter(log.digest for log in logs).most_common(1)[0]
+    row, count = Counter(map(evaluation, logs)).most_common(1)[0]
     if count > 1:
-        name = next(log.path for log in logs if log.digest == digest)
+        copies = [log for log in logs if evaluation(log) == row]
+        names = " and ".join(dict.fromkeys(repr(log.path) for log in copies))
         raise InputError(
             "FN80",
-            f"The log {name!r} was given {count} times.",
-            "Give each log once: a copy is no respondent.",
+            f"The evaluation {copies[0].header.eval_id!r} was given {count} times: {names}.",
+            "Give its log once: a copy, edited or in the other format, is no respondent.",
         )
+
+
+def evaluation(log: Log) -> tuple[str, str, str]:
+    """What no two logs may share: the evaluation, of which model and which task."""
+    return log.header.eval_id, log.header.model, log.header.task
+
+
+def alike(logs: Sequence[Log], scorer: str | None) -> list[Label]:
+    """The score to read from each log; InputError FN79 when logs of one task differ in it."""
+    labels = [only(log, scorer) for log in logs]
+    first: dict[str, tuple[Log, Label]] = {}
+    for log, label in zip(logs, labels, strict=True):
+        before, expected = first.setdefault(log.header.task, (log, label))
+        if label != expected:
+            raise InputError(
+                "FN79",
+                f"Logs of the task {log.header.task!r} are scored differently: {before.path!r} by "
+                f"{str(expected)!r}, {log.path!r} by {str(label)!r}.",
+                "Give only logs with the same scorer: other scores are no answers to the same question.",
+            )
+    return labels
 
 
 def respondent_names(logs: Sequence[Log]) -> list[str]:
