@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,14 +11,20 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from pellucid.cases import Case
-from pellucid.web.element import Element, anchors_of, elements_of
+from pellucid.cases.evidence.citations import citation
+from pellucid.web.element import Element, anchors_of, elements_of, valued, watched
+from pellucid.web.freshness import freshness_of
 from pellucid.web.label import Href, Label, label_of
-from pellucid.web.states import MISSING, STALE, VALUES, VERDICTS, State
+from pellucid.web.states import MISSING, STALE, VALUES, VERDICTS, WATCHED, State
 from pellucid.web.templating import plural, with_code
 
 if TYPE_CHECKING:
-    from pellucid.cases import Node, NodeState, Sensitivity, Verdict
+    from pellucid.cases import Confidence, Node, NodeState, Sensitivity, Verdict
     from pellucid.findings import Header
+    from pellucid.web.confidence import Sure
+    from pellucid.web.debate import Dispute
+    from pellucid.web.experiments import Next
+    from pellucid.web.hanging import Hangs
 
 Find = Callable[[str], "Header | None"]
 HEADLINES = {
@@ -45,8 +52,8 @@ class Line:
     """Its value, staleness ignored; None for a context."""
     now: State | None
     """Its value with stale evidence taken out."""
-    freshness: str
-    """Whether its evidence is up to date."""
+    freshness: tuple[State, ...]
+    """In which ways its evidence is not up to date, the worst first."""
     href: str
     """Where its Finding is shown."""
     finding: str
@@ -67,8 +74,12 @@ class Reason:
     """Its kind and name."""
     text: str
     """What it says."""
-    state: State
-    """Its state."""
+    value: State | None
+    """Its value, staleness ignored; None for a context."""
+    now: State | None
+    """Its value with stale evidence taken out."""
+    freshness: tuple[State, ...]
+    """In which ways its evidence is not up to date, the worst first."""
     label: Label | None
     """The label of its Finding."""
     predicate: str
@@ -109,10 +120,18 @@ class Argument:
     """Heading of the chain."""
     assumptions: tuple[dict[str, object], ...]
     """Accepted and open assumptions."""
-    diagnostics: tuple[str, ...]
+    diagnostics: tuple[Markup, ...]
     """What the checks of the case say."""
     downloads: tuple[tuple[str, str], ...] = ()
     """Addresses and names of its files."""
+    hangs: Hangs | None = None
+    """What the verdict hangs on; this and what follows is None where there is nothing to say."""
+    sure: Sure | None = None
+    """How sure one may be of it."""
+    next: Next | None = None
+    """What to measure next."""
+    debate: Dispute | None = None
+    """The debate about it."""
 
 
 def argument_of(
@@ -123,6 +142,7 @@ def argument_of(
     href: Href,
     *,
     sensitivity: Iterable[Sensitivity] = (),
+    confidence: Confidence | None = None,
     downloads: Sequence[tuple[str, str]] = (),
 ) -> Argument:
     """Prepare a case and its verdict for a page.
@@ -134,6 +154,7 @@ def argument_of(
         find: the header of a Finding by id, None when it is not at hand.
         href: the address of a path of the site.
         sensitivity: what hangs on each leaf.
+        confidence: how sure one may be of each element.
         downloads: addresses and names of files to offer.
     """
     lines = tuple(outline(case, verdict, href))
@@ -146,16 +167,16 @@ def argument_of(
         lede=with_code(lede(by_id, verdict)),
         verdict=VALUES[verdict.value],
         now=VERDICTS[verdict.word],
-        counts=tuple(counts(case, verdict)),
+        counts=tuple(counts(case, verdict, find)),
         drawing=Markup(drawing),
         width=natural_width(drawing),
         nodes=lines,
-        elements=elements_of(case, verdict, find, href, sensitivity),
+        elements=elements_of(case, verdict, find, href, sensitivity, confidence),
         reason=reason_of(case, verdict, find, href),
         path=tuple(by_id[node] for node in verdict.reason_path if node in by_id),
         path_title=f"Why the top is {VALUES[verdict.now].word.replace('refutes', 'refuted')}",
         assumptions=tuple(assumptions(case, verdict)),
-        diagnostics=tuple(str(diagnostic) for diagnostic in case.check()),
+        diagnostics=tuple(with_code(str(diagnostic)) for diagnostic in case.check()),
         downloads=tuple(downloads),
     )
 
@@ -176,11 +197,6 @@ def natural_width(drawing: str) -> int:
     return int(found.group(1)) if found else 720
 
 
-def state_of(value: str, state: NodeState) -> State:
-    """How a value is shown: an open leaf without evidence is missing rather than open."""
-    return MISSING if value == "U" and state.missing else VALUES[value]
-
-
 FAILS = {"F": "It fails at", "U": "It is open at", "T": ""}
 
 
@@ -192,20 +208,44 @@ def lede(by_id: dict[str, Line], verdict: Verdict) -> str:
     if leaf is None:
         return f"{claim} {verdict.reason}".strip()
     what = leaf.text.strip().rstrip(".")
-    return f"{claim} {FAILS[verdict.now]} {leaf.id}, {what[:1].lower()}{what[1:]}: {leaf.reason}."
+    if what[1:2].islower():  # a word, and no name such as "D-rare"
+        what = what[:1].lower() + what[1:]
+    return f"{claim} {FAILS[verdict.now]} {leaf.id}, {what}: {leaf.reason}."
 
 
-def counts(case: Case, verdict: Verdict) -> Iterator[tuple[State, str]]:
-    """Stale and missing leaves, as far as there are any."""
-    leaves = [verdict.states[name] for name, node in case.graph.nodes.items() if node.finding]
-    stale = sum(state.stale for state in leaves)
-    missing = sum(state.missing for state in leaves)
-    if stale:
-        yield STALE, f"{stale} of {len(leaves)} leaves stale"
-    if missing:
-        yield MISSING, f"{missing} of {len(leaves)} leaves missing"
+def counts(case: Case, verdict: Verdict, find: Find) -> Iterator[tuple[State, str]]:
+    """Stale, irreproducible, retracted and missing leaves, open assumptions and indicators that warn."""
+    leaves = [verdict.states[name] for name, node in case.graph.nodes.items() if is_leaf(node)]
+    whole = plural(len(leaves), "leaf", "leaves")
+    for state, word, holds in (
+        (STALE, "stale", lambda one: one.stale),
+        (STALE, "retracted", lambda one: "retracted" in one.freshness),
+        (MISSING, "missing", lambda one: one.missing),
+    ):
+        number = sum(map(holds, leaves))
+        if number:
+            yield state, f"{number} of {whole} {word}"
     if verdict.open_assumptions:
         yield MISSING, f"{plural(len(verdict.open_assumptions), 'open assumption')}"
+    yield from warnings(case, verdict, find)
+
+
+def is_leaf(node: Node) -> bool:
+    """Whether an element needs a measurement: a solution, for or against, or what cites one."""
+    solution = node.kind is not None and node.kind.spoken in {"solution", "counter solution"}
+    return solution or citation(node) is not None
+
+
+def warnings(case: Case, verdict: Verdict, find: Find) -> Iterator[tuple[State, str]]:
+    """How many indicators have left their levels."""
+    seen: Counter[State] = Counter()
+    for name, node in case.graph.nodes.items():
+        finding = verdict.states[name].finding
+        found = watched(node, find(finding) if finding else None)
+        if found is not None and found.state != WATCHED["normal"]:
+            seen[found.state] += 1
+    for state, number in seen.items():
+        yield state, f"{plural(number, 'indicator')}: {state.word}"
 
 
 def outline(case: Case, verdict: Verdict, href: Href) -> Iterator[Line]:
@@ -226,17 +266,16 @@ def outline(case: Case, verdict: Verdict, href: Href) -> Iterator[Line]:
 def line_of(node: Node, state: NodeState, anchor: str, depth: int, href: Href) -> Line:
     """One element of the outline."""
     kind = node.kind.spoken if node.kind else "element"
-    valued = kind not in {"context", "justification"}
-    finding = state.finding or ""
+    finding, value = state.finding or "", valued(node, state, state.value)
     return Line(
         id=node.id,
         anchor=anchor,
         depth=depth,
         kind=kind,
         text=node.text or "",
-        value=state_of(state.value, state) if valued else None,
-        now=state_of(state.now, state) if valued else None,
-        freshness=", ".join(sorted(name.replace("-", " ") for name in state.freshness)) if valued else "",
+        value=value,
+        now=valued(node, state, state.now),
+        freshness=freshness_of(state) if value else (),
         href=href(f"/findings/{finding}") if finding and not state.missing else "",
         finding=finding[:12],
         predicate=node.predicate or "",
@@ -252,11 +291,14 @@ def reason_of(case: Case, verdict: Verdict, find: Find, href: Href) -> Reason | 
     node = case.graph.nodes[verdict.reason_path[-1]]
     state = verdict.states[node.id]
     header = find(state.finding) if state.finding else None
+    value = valued(node, state, state.value)
     return Reason(
         kicker=f"{node.kind.spoken.capitalize() if node.kind else 'Element'} {node.id}",
         text=node.text or node.id,
-        state=STALE if state.stale else state_of(state.now, state),
-        label=label_of(header, href) if header else None,
+        value=value,
+        now=valued(node, state, state.now),
+        freshness=freshness_of(state),
+        label=label_of(header, href, node.predicate or "", value) if header else None,
         predicate=node.predicate or "",
         why=with_code(state.reason),
     )

@@ -68,6 +68,7 @@ def interval_rule(
     state: str = "",
     unit: str = "",
     width: int = 300,
+    ends: tuple[float, float] | None = None,
 ) -> Markup:
     """The drawing ``svg.span``: base line with two ends, bar = interval, ring = value, dashed = limit.
 
@@ -79,6 +80,7 @@ def interval_rule(
         state: class that colours the bar (``supports``, ``refutes``, ``inconclusive``).
         unit: written behind the ends of the scale.
         width: width of the drawing in pixels.
+        ends: numbers at both ends of the scale; None: round numbers around what is shown.
 
     Example:
         >>> interval_rule(0.5, 0.4, 0.6, 0.7, state="supports")[:30]
@@ -87,11 +89,29 @@ def interval_rule(
     shown = [x for x in (value, low, high, limit) if x is not None and math.isfinite(x)]
     if value is None or not math.isfinite(value):
         return Markup("")
-    scale = fit_scale(shown, width)
+    scale = Scale(*ends, width) if ends else fit_scale(shown, width)
     parts = [base_line(scale), interval_bar(scale, low, high), limit_tick(scale, limit)]
     parts.append(f'<circle class="pt" cx="{scale.at(value):.1f}" cy="12" r="4.5"/>')
     parts.append(end_labels(scale, limit, unit))
-    label = describe(value, low, high, limit, unit)
+    return framed(parts, describe(value, low, high, limit, unit), state, width)
+
+
+def range_rule(low: float, high: float, *, width: int = 300, ends: tuple[float, float]) -> Markup:
+    """An interval that holds no one number more than another: base line and bar, without a ring.
+
+    Arguments:
+        low: lower end of the interval.
+        high: upper end of the interval.
+        width: width of the drawing in pixels.
+        ends: numbers at both ends of the scale.
+    """
+    scale = Scale(*ends, width)
+    parts = [base_line(scale), interval_bar(scale, low, high), end_labels(scale, None, "")]
+    return framed(parts, f"between {format_number(low)} and {format_number(high)}", "", width)
+
+
+def framed(parts: list[str], label: str, state: str, width: int) -> Markup:
+    """The drawing around its parts, with what it says in words."""
     head = (
         f'<svg class="span {escape(state)}" viewBox="0 0 {width} 36" width="{width}" height="36" role="img"'
     )

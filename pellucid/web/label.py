@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from pellucid.findings.numbers import format_interval, format_number
+from pellucid.findings.numbers import THIN, format_interval, format_number
 from pellucid.web.interval import interval_rule, round_number
 from pellucid.web.states import FINDINGS, State
 from pellucid.web.table import Column, Table
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LIMIT = re.compile(
     r"([A-Za-z_][\w@\-]*)(?:\.(value|low|high|n))?\s*(<=|>=|<|>)\s*(-?[\d.]+(?:[eE][-+]?\d+)?)"
 )
+NARROW = "\u202f"
+"""A thin space at which no line is broken."""
 COMPARISON = {"<=": "at most", "<": "below", ">=": "at least", ">": "above"}
 ENDS = {"value": "", "low": "the lower end is ", "high": "the upper end is ", "n": "n is "}
 Href = Callable[[str], str]
@@ -69,6 +71,10 @@ class Label:
     """Addresses and names of its files."""
     subject_href: str = ""
     """Where its model is shown; empty when that is not known."""
+    predicate: str = ""
+    """What an argument asks of it; empty: the predicate of its kind decides."""
+    judged: State | None = None
+    """What that argument makes of it; None: its own status."""
 
     @property
     def short(self) -> str:
@@ -92,8 +98,8 @@ class Label:
 
     @property
     def claim(self) -> str:
-        """The statement, which its measures filled."""
-        return self.header.statement
+        """The statement, which its measures filled; no number is parted from its unit."""
+        return self.header.statement.replace(THIN, NARROW)
 
     @property
     def state(self) -> State:
@@ -114,7 +120,7 @@ class Label:
     @cached_property
     def limit_found(self) -> Limit | None:
         """The limit of the headline's measure, None when the kind sets none."""
-        found = limits(self.header.supports)
+        found = limits(self.predicate or self.header.supports)
         named = [limit for limit in found if limit.end != "n" and limit.measure in self.header.measures]
         return named[0] if named else None
 
@@ -166,9 +172,8 @@ class Label:
         if measure is None or (measure.low is None and limit is None):
             return Markup("")
         number = limit.number if limit else None
-        return interval_rule(
-            measure.value, measure.low, measure.high, number, state=self.state.name, unit=measure.unit
-        )
+        state = (self.judged or self.state).name
+        return interval_rule(measure.value, measure.low, measure.high, number, state=state, unit=measure.unit)
 
     @property
     def measured(self) -> list[tuple[str, str]]:
@@ -223,9 +228,9 @@ class Label:
         return self.header.provenance.command
 
 
-def label_of(header: Header, href: Href) -> Label:
-    """The label of a header, without pictures."""
-    return Label(header, href(f"/findings/{header.id}"))
+def label_of(header: Header, href: Href, predicate: str = "", judged: State | None = None) -> Label:
+    """The label of a header, without pictures; ``predicate`` and ``judged`` by an argument that cites it."""
+    return Label(header, href(f"/findings/{header.id}"), predicate=predicate, judged=judged)
 
 
 def label_in_full(finding: Finding, href: Href, subject_href: str = "") -> Label:

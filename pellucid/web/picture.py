@@ -22,6 +22,8 @@ ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 WORDED = {"text", "table"}
 LONGEST_WORD = 22
 MOST_TICKS = 40
+TICK = 16
+"""Height of one name beside an axis."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ def figure_json(finding: Finding, at: int) -> str:
     made = json.loads(show.figure(finding, at).to_json())
     made["data"] = [named(literal(trace)) for trace in made["data"]]
     made["layout"] = calm(made["layout"], traces=len(made["data"]))
-    for axis in ("x", "y"):
-        made["layout"][f"{axis}axis"] |= short_ticks(made["data"], axis)
+    for axis, most in (("x", MOST_TICKS), ("y", max(MOST_TICKS // 4, made["layout"]["height"] // TICK))):
+        made["layout"][f"{axis}axis"] |= short_ticks(made["data"], axis, most)
     return json.dumps(made, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -91,17 +93,18 @@ def calm(layout: dict[str, Any], traces: int) -> dict[str, Any]:
     return {**kept, "dragmode": False, "showlegend": traces > 1}
 
 
-def short_ticks(traces: list[dict[str, Any]], axis: str) -> dict[str, Any]:
+def short_ticks(traces: list[dict[str, Any]], axis: str, most: int = MOST_TICKS) -> dict[str, Any]:
     """How an axis of words is marked: long words are cut, so that the picture keeps its room.
 
-    The words themselves stay whole in the data, so that two with one beginning remain two.
+    The words themselves stay whole in the data, so that two with one beginning remain two. Of more than
+    ``most`` words only some are marked, evenly.
     """
     found = [trace.get(axis) for trace in traces]
     words = [word for values in found if isinstance(values, list) for word in values]
     if not words or not all(isinstance(word, str) for word in words):
         return {}
     names = list(dict.fromkeys(words))
-    shown = names[:: max(1, -(-len(names) // MOST_TICKS))]
+    shown = names[:: max(1, -(-len(names) // most))]
     return {
         "type": "category",
         "tickmode": "array",

@@ -42,6 +42,32 @@ VERDICTS = {
     "defeated": State("refutes", "defeated"),
     "undecided": State("inconclusive", "undecided"),
 }
+DOUBTS = {
+    "T": State("refutes", "defeats"),
+    "F": State("answered", "answered"),
+    "U": State("inconclusive", "open"),
+}
+"""The value of a counter element, in the words of the drawing."""
+REPLIES = {
+    "T": State("supports", "holds"),
+    "F": State("refutes", "fails"),
+    "U": State("inconclusive", "open"),
+}
+"""The value of a reply to a doubt: it speaks for the argument."""
+OUTCOMES = {
+    "holds": State("refutes", "holds"),
+    "open": State("inconclusive", "open"),
+    "residual": State("inconclusive", "accepted as residual"),
+    "answered": State("answered", "answered"),
+}
+"""What became of a doubt, the worst first."""
+WATCHED = {
+    "normal": State("supports", "within its levels"),
+    "warning": State("inconclusive", "warns"),
+    "revoked": State("refutes", "revoked"),
+    "unknown": State("missing", "cannot be read"),
+}
+"""Where an indicator stands."""
 MISSING = State("missing", "missing")
 STALE = State("stale", "stale")
 

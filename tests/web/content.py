@@ -207,7 +207,9 @@ def fill(store: Store) -> dict[str, str]:
     case = hidden_case(findings["text"], findings["search"])
     verdict = case.evaluate(store.header)
     store.put_case("hidden-behaviour", case.text, SUSPECT.sha256, verdict.to_dict())
-    return {name: finding.id for name, finding in findings.items()}
+    from .weighed import fill_weighed
+
+    return {name: finding.id for name, finding in findings.items()} | fill_weighed(store)
 
 
 def filled(folder: Path) -> tuple[str, dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit
@@ -49,6 +50,8 @@ PAGES = {
     "text": "/findings/{text}",
     "cases": "/cases",
     "case": "/cases/hidden-behaviour",
+    "weighed case": "/cases/weighed",
+    "chosen leaf": "/cases/weighed#about-Sn1",
     "api": "/api",
     "empty search": "/?q=zebra",
 }
@@ -143,6 +146,44 @@ def test_a_click_on_an_element_opens_its_panel_with_mouse_keyboard_and_without_s
             assert not leaf.is_visible()
             page.locator("#about-G0 a", has_text="Back to the verdict").click()
             assert verdict.is_visible()
+
+
+def test_sections_of_a_case_lead_by_keyboard_to_the_panel_of_a_leaf(browser: Any, address: str) -> None:
+    with watched(browser, address, java_script_enabled=False) as page:
+        page.goto("/cases/weighed", wait_until="load")
+        link = page.locator("section.case-part a", has_text="Sn1").first
+        link.focus()
+        link.press("Enter")
+        assert page.locator("#about-Sn1").is_visible()
+        assert "How sure" in page.locator("#about-Sn1").inner_text()
+        summary = page.locator("summary", has_text="Every element in numbers")
+        summary.focus()
+        summary.press("Enter")
+        assert page.locator("th a", has_text="G0").first.is_visible()
+
+
+def test_bars_and_rules_of_a_case_fit_a_phone(browser: Any, address: str) -> None:
+    with watched(browser, address, viewport={"width": 375, "height": 700}) as page:
+        page.goto("/cases/weighed", wait_until="load")
+        assert page.evaluate(SIDEWAYS) <= 0
+        for place in page.locator(".weigh, .calculi .span, .measured .span").all():
+            box = place.bounding_box()
+            assert box["width"] > 60
+            assert box["x"] + box["width"] <= 375
+
+
+def test_many_intervals_stand_below_each_other_and_scroll_in_their_box(
+    browser: Any, address: str, ids: dict[str, str]
+) -> None:
+    for width in (1280, 375):
+        with watched(browser, address, viewport={"width": width, "height": 900}) as page:
+            page.goto(f"/findings/{ids['many']}", wait_until="load")
+            assert page.evaluate(SIDEWAYS) <= 0
+            assert page.locator(".picture .ytick").count() == 164
+            tops = [box.bounding_box()["y"] for box in page.locator(".picture .ytick text").all()[:20]]
+            assert min(abs(a - b) for a, b in pairwise(tops)) > 14
+            assert page.locator(".plot").first.bounding_box()["height"] <= 780
+            assert page.locator(".picture .plot .xy, .picture .xy").first.bounding_box()["width"] > 120
 
 
 def test_every_internal_link_resolves(browser: Any, address: str) -> None:

@@ -8,8 +8,16 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
+from pellucid.web.api.numbers import (
+    ConfidenceEntry,
+    CutSetsEntry,
+    DebateEntry,
+    ExperimentEntry,
+    SensitivityEntry,
+    numbers_of,
+)
 from pellucid.web.argument import linked
-from pellucid.web.evaluated import evaluated
+from pellucid.web.evaluated import Evaluated, evaluated
 from pellucid.web.site import SiteHere, tagged
 
 router = APIRouter(prefix="/api", tags=["cases"])
@@ -28,6 +36,21 @@ class CaseEntry(BaseModel):
     """The argument in gsn2x YAML."""
 
 
+class CaseInFull(CaseEntry):
+    """A case with its verdict and everything that is said of it in numbers."""
+
+    sensitivity: list[SensitivityEntry]
+    """What the verdict hangs on: deciding leaves first, then the heaviest."""
+    cut_sets: CutSetsEntry
+    """What fails together."""
+    confidence: ConfidenceEntry
+    """How sure one may be, in four calculi."""
+    experiments: list[ExperimentEntry]
+    """What to measure next, best first."""
+    debate: DebateEntry
+    """Each doubt beside its replies."""
+
+
 class CaseList(BaseModel):
     """The cases of the store."""
 
@@ -35,11 +58,10 @@ class CaseList(BaseModel):
     """The cases."""
 
 
-def entry(name: str, site: SiteHere) -> dict[str, Any]:
+def entry(found: Evaluated) -> dict[str, Any]:
     """One case as JSON."""
-    found = evaluated(site.store, name)
     return {
-        "name": name,
+        "name": found.record.name,
         "subject": found.record.subject_sha,
         "verdict": found.verdict.to_dict(),
         "yaml": found.record.yaml,
@@ -49,7 +71,8 @@ def entry(name: str, site: SiteHere) -> dict[str, Any]:
 @router.get("/cases", response_model=CaseList)
 def list_cases(request: Request, site: SiteHere) -> Response:
     """The cases of the store, evaluated against what it holds now."""
-    return site.json(request, {"items": [entry(record.name, site) for record in site.store.cases()]})
+    items = [entry(evaluated(site.store, record.name)) for record in site.store.cases()]
+    return site.json(request, {"items": items})
 
 
 @router.get(
@@ -68,7 +91,8 @@ def show_drawing(request: Request, site: SiteHere, name: str) -> Response:
     return tagged(request, drawing.encode(), "image/svg+xml")
 
 
-@router.get("/cases/{name}", response_model=CaseEntry)
+@router.get("/cases/{name}", response_model=CaseInFull)
 def show_case(request: Request, site: SiteHere, name: str) -> Response:
-    """One case with its verdict."""
-    return site.json(request, entry(name, site))
+    """One case with its verdict, sensitivity, cut sets, confidence, experiments and debate."""
+    found = evaluated(site.store, name)
+    return site.json(request, entry(found) | numbers_of(found))

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from pellucid.web.argument import argument_of
-from pellucid.web.evaluated import evaluated
+from pellucid.web.argument import Argument, argument_of, counts
+from pellucid.web.confidence import sure_of
+from pellucid.web.debate import dispute_of
+from pellucid.web.element import anchors_of
+from pellucid.web.evaluated import Evaluated, evaluated
+from pellucid.web.experiments import next_of
+from pellucid.web.hanging import hangs_of
 from pellucid.web.site import Site, SiteHere
 from pellucid.web.states import VALUES, VERDICTS
 from pellucid.web.templating import plural
@@ -25,12 +32,14 @@ def row(name: str, site: Site) -> dict[str, object]:
     """One case in the list, evaluated against what is stored now."""
     found = evaluated(site.store, name)
     top = found.case.nodes.get(found.verdict.top.split(", ")[0])
+    told = list(counts(found.case, found.verdict, found.find))
     return {
         "href": site.href(f"/cases/{name}"),
         "name": name,
         "claim": (top.text or "") if top else "",
         "verdict": VALUES[found.verdict.value],
         "now": VERDICTS[found.verdict.word],
+        "counts": told,
         "subject": found.record.subject_sha[:12],
     }
 
@@ -51,6 +60,20 @@ def show_case(request: Request, site: SiteHere, name: str) -> Response:
         found.find,
         site.href,
         sensitivity=found.sensitivity,
+        confidence=found.confidence,
         downloads=files,
     )
-    return site.html(request, "case.html", title=argument.headline, here="/cases", case=argument)
+    whole = with_numbers(argument, found)
+    return site.html(request, "case.html", title=whole.headline, here="/cases", case=whole)
+
+
+def with_numbers(argument: Argument, found: Evaluated) -> Argument:
+    """A case with the sections below its drawing."""
+    case, anchors = found.case, anchors_of(found.case)
+    return replace(
+        argument,
+        hangs=hangs_of(case, found.sensitivity, *found.cut_sets, anchors),
+        sure=sure_of(case, found.confidence, found.flags, anchors),
+        next=next_of(argument.name, case, found.verdict, found.experiments, found.find, anchors),
+        debate=dispute_of(case, found.debate, anchors),
+    )

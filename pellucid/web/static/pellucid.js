@@ -58,9 +58,21 @@
     const dark = Object.fromEntries(TOKENS.map(name => [resolve(name, "light"), resolve(name, "dark")]));
     return text.replace(/#[0-9a-f]{6}/gi, hex => dark[hex.toLowerCase()] || hex);
   };
+  /* of many names along the foot of a narrow picture only some are marked, evenly */
+  const thin = (axis, room) => {
+    const step = axis && axis.tickvals ? Math.ceil(axis.tickvals.length * 15 / Math.max(room, 60)) : 1;
+    if (step <= 1) return;
+    for (const name of ["tickvals", "ticktext"]) axis[name] = axis[name].filter((_, at) => at % step === 0);
+  };
+  /* and names beside it are cut shorter, so that the picture keeps its room */
+  const shorten = (axis, most) => {
+    if (axis && axis.ticktext) axis.ticktext = axis.ticktext.map(word => word.length > most ? `${word.slice(0, most - 1)}…` : word);
+  };
   const draw = place => {
     const source = document.getElementById(place.dataset.figure);
     const figure = JSON.parse(inTheme(source.textContent));
+    thin(figure.layout.xaxis, place.clientWidth - 120);
+    if (place.clientWidth < 420) shorten(figure.layout.yaxis, 14);
     const options = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: false };
     Plotly.react(place, figure.data, figure.layout, options);
   };
