@@ -91,7 +91,8 @@ def instantiate(
     nodes = [node.having(sha256=context) if node.id == "C01" else node for node in nodes]
     if marker is None:
         nodes = [rest_on(node, "A3") if node.id == "G0" else node for node in nodes]
-    return Case((replace(known.modules[0], nodes=tuple(nodes), file=""),))
+    # what models said and how observation is announced may hold braces of their own
+    return Case((replace(known.modules[0], nodes=tuple(nodes), layers=(("braces", "literal"),), file=""),))
 
 
 def check_acceptances(accepted: Acceptances, known: Case) -> None:

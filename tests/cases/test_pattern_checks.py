@@ -55,6 +55,16 @@ def test_plain_arguments_have_no_pattern_faults():
     assert found(Case.read("G1: {text: 'sets {1, 2} and {a, b}', supportedBy: Sn1}\nSn1: {}")) == []
 
 
+def test_braces_of_a_plain_argument_are_a_warning_and_literal_ones_are_nothing():
+    plain = "G1: {text: 'the set {x} is safe', supportedBy: Sn1}\nSn1: {}"
+    assert {line.split()[0] for line in found(Case.read(plain))} == {"warning"}
+    assert {line.split()[0] for line in found(Case.read(plain + "\nC1: {text: '{n: integer}'}"))} == {"error"}
+    assert {
+        line.split()[0] for line in found(Case.read(plain.replace("Sn1: {}", "Sn1: {log: 0123abcd}")))
+    } == {"error"}
+    assert found(Case.read("module: {braces: literal}\n" + plain.replace("{x}", "{x: text}"))) == []
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -65,7 +75,7 @@ def test_plain_arguments_have_no_pattern_faults():
         ),
         ("G1: {uninstantiated: 'true'}", "'G1' is marked uninstantiated."),
         (
-            "module: {name: '{what}'}\nG1: {}",
+            "module: {name: '{what}'}\nG1: {predicate: a.low > 1}",
             "error (text:1 module) (P01): The module '{what}' still has {what}.",
         ),
         ("G1: {multiplicity: xs}", "(P01): 'G1' still has multiplicity 'xs'."),

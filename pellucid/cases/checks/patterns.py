@@ -19,14 +19,19 @@ from pellucid.cases.patterns.marks import (
 from pellucid.cases.patterns.placeholders import blanks, module_texts, placeholders
 from pellucid.findings import Diagnostic
 
+_OURS = ("finding", "log", "predicate", "slot", "uninstantiated", "multiplicity", "choice", "optional")
+
 
 def check_patterns(modules: tuple[Module, ...], graph: Graph) -> Iterator[Diagnostic]:
     """P01 blanks left, P02 empty multiplicity, P03 choice outside its bounds.
 
     A module that says ``pattern: "true"`` is meant to have blanks: there P01 is a warning, so the pattern is
-    valid; anywhere else it is an error.
+    valid, and so it is in a plain argument that binds no evidence, whose braces may mean anything. Elsewhere
+    it is an error. ``braces: literal`` in the module says that its braces are text.
     """
     for module in modules:
+        if dict(module.layers).get("braces") == "literal":
+            continue
         left = list(
             dict.fromkeys(blank.text for text in module_texts(module) for blank in placeholders(text))
         )
@@ -42,12 +47,20 @@ def check_patterns(modules: tuple[Module, ...], graph: Graph) -> Iterator[Diagno
 
 
 def _left(module: Module, where: str, problem: str) -> Diagnostic:
-    if is_pattern(module):
+    if is_pattern(module) or not _binds(module):
         return Diagnostic(
             "P01", "warning", where, problem, "Instantiate the pattern before it is used as a case."
         )
     remedy = 'Give it a value, or say that this is a pattern: `module: {pattern: "true"}`.'
     return Diagnostic("P01", "error", where, problem, remedy)
+
+
+def _binds(module: Module) -> bool:
+    """Whether a module is more than plain notation: it binds evidence, or has marks or types of patterns."""
+    typed = (blank.type for text in module_texts(module) for blank in placeholders(text))
+    ours = (node.layer(name) for node in module.nodes for name in _OURS)
+    typed_too = (blank.type for node in module.nodes for blank in blanks(node))
+    return any(mark is not None for marks in (ours, typed, typed_too) for mark in marks)
 
 
 def _blanks(module: Module, node: Node, where: str) -> Iterator[Diagnostic]:
