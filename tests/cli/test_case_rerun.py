@@ -17,7 +17,7 @@ from pellucid.cli.commands import case_rerun
 from pellucid.findings import DataRef, Finding, Kind, Measure, Subject, start
 from pellucid.store import open_store
 from pellucid.store.evidence import evidence_in
-from pellucid.web.present import present_of
+from pellucid.web.present import present_of, world_of
 
 KIND = Kind(
     name="test.table",
@@ -335,7 +335,7 @@ def test_what_evidence_was_made_from_is_at_hand_for_its_command(bench, pellucid)
     status, answer = rerun(pellucid, bench, "--all")
     assert (status, [step["leaves"] for step in answer["steps"]]) == (0, [["Sn1"]])
     with open_store(bench.url) as store:
-        (step,) = case_rerun.plan_of(Case.read(bench.case), store, {}, only_stale=False).steps
+        (step,) = case_rerun.plan_of(world_of(Case.read(bench.case), store), only_stale=False).steps
         assert [found.id for found in case_rerun.origin_of(step, store)] == [parent.id]
 
 
@@ -462,7 +462,7 @@ def test_logs_are_found_by_digest_and_scorer(bench):
         assert find("log:abababab").id == find("log:abababab:match").id == log.id
         assert find("log:abababab:other") is None
         case = Case.read("G1: {supportedBy: [Sn1]}\nSn1: {log: abababab, predicate: score >= 1}\n")
-        assert case_rerun.verdict_of(case, store, {}).stands
+        assert world_of(case, store).verdict().stands
 
 
 @pytest.mark.slow

@@ -192,3 +192,10 @@ def test_a_dictionary_from_the_command_line(place, pellucid):
     )
     assert status == 0
     assert json.loads(text)["kind"] == "dictionaries.evaluation"
+
+
+def test_help_loads_nothing_that_it_does_not_need():
+    heavy = {"torch", "numpy", "scipy", "sqlalchemy", "fastapi", "plotly", "pellucid.cases", "pellucid.store"}
+    code = f"import sys\nfrom pellucid.cli.main import run\nrun(['--help'])\nassert not {heavy!r} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

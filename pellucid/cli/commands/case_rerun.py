@@ -16,15 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption, print_json, print_table
-from pellucid.store.evidence import evidence_in, reruns_in
-from pellucid.web.present import command_words, present_of
 
 if TYPE_CHECKING:
     from pellucid.cases import Case, Verdict
-    from pellucid.cases.evidence.evidence import Lookup
     from pellucid.cases.rerun import Outcome, Plan, Rerun, Step
     from pellucid.findings import Finding, Header
     from pellucid.store import Store
+    from pellucid.web.present import World
 
 PROGRAM = "pellucid"
 NOT_AGAIN = ("serve", "doctor", "library", "models")
@@ -60,39 +58,38 @@ def rerun_command(
     """
     from pellucid.cli.commands.case_reading import read_case
     from pellucid.store import open_store
+    from pellucid.web.present import world_of
 
     argument = read_case(case, store)
     with open_store(store) as kept:
-        find = evidence_in(kept)
-        present = present_of(argument, kept, find)
-        planned = plan_of(argument, kept, present, find, only_stale=not everything)
-        before = verdict_of(argument, kept, present, find)
+        world = world_of(argument, kept)
+        planned = plan_of(world, only_stale=not everything)
+        before = world.verdict()
         if dry_run:
             show_plan(planned, before, as_json)
             raise typer.Exit(0 if before.stands else 1)
         done = run_plan(planned, kept, workers, record)
-        after = verdict_of(done.case, kept, present_of(done.case, kept)) if done.outcomes else before
+        after = world_of(done.case, kept).verdict() if done.outcomes else before
         written = write(done.case, argument, case, out, kept, after)
     show(done, before, after, written, as_json)
     raise typer.Exit(0 if after.stands else 1)
 
 
-def verdict_of(case: Case, store: Store, present: dict[str, str], find: Lookup | None = None) -> Verdict:
-    """The verdict by what a store holds and what exists now, as ``case evaluate`` gives it."""
-    return case.evaluate(find or evidence_in(store), present, reruns=reruns_in(store))
-
-
 # Running --------------------------------------------------------------------------------------------
 
 
-def plan_of(
-    case: Case, store: Store, present: dict[str, str], find: Lookup | None = None, *, only_stale: bool
-) -> Plan:
+def plan_of(world: World, *, only_stale: bool) -> Plan:
     """What must be run."""
     from pellucid.cases.rerun import plan
 
-    find, reruns = find or evidence_in(store), reruns_in(store)
-    return plan(case, find, present, only_stale=only_stale, reruns=reruns, refuse=why_not)
+    return plan(
+        world.argument,
+        world.findings,
+        world.present,
+        only_stale=only_stale,
+        reruns=world.reruns,
+        refuse=why_not,
+    )
 
 
 def why_not(command: str) -> str | None:
@@ -161,6 +158,7 @@ def loaded(store: Store, identity: str) -> Finding:
 def origin_of(step: Step, store: Store) -> Iterator[Finding]:
     """What the Findings of a step were made from and does not come from the step itself, as it counts now."""
     from pellucid.cases.evidence.repetition import Repetitions
+    from pellucid.store.evidence import evidence_in, reruns_in
 
     find, repeated = evidence_in(store), Repetitions.of(reruns_in(store))
     own = {header.id for header in step.findings}
@@ -186,7 +184,7 @@ def call(command: str, store: str, folder: Path) -> None:
     """
     from pellucid.findings import InputError
 
-    words = without_option(command_words(command), "--store")
+    words = without_option(shlex.split(command)[1:], "--store")
     if words[0] == "audit":  # its report is no evidence, and the user's own must stay as it is
         words = [*without_option(words, "--out"), "--out", str(folder / "report")]
     done = subprocess.run(
