@@ -4,6 +4,7 @@ from pellucid.cases.case import Case as Case
 from pellucid.cases.confidence import Confidence as Confidence
 from pellucid.cases.confidence import CutSets as CutSets
 from pellucid.cases.confidence import Experiment as Experiment
+from pellucid.cases.confidence import LeafConfidence as LeafConfidence
 from pellucid.cases.confidence import Opinion as Opinion
 from pellucid.cases.confidence.control import residual_attack_success as residual_attack_success
 from pellucid.cases.confidence.sensitivity import Sensitivity as Sensitivity
@@ -22,7 +23,15 @@ from pellucid.cases.formats.evidence_items import read_evidence_items as read_ev
 from pellucid.cases.formats.evidence_items import write_evidence_items as write_evidence_items
 from pellucid.cases.formats.exchange import Written as Written
 from pellucid.cases.graph import Graph as Graph
+from pellucid.cases.macrosystem import Infraction as Infraction
+from pellucid.cases.macrosystem import Interaction as Interaction
 from pellucid.cases.macrosystem import Macrosystem as Macrosystem
+from pellucid.cases.macrosystem import Outcome as Outcome
+from pellucid.cases.macrosystem import Subsystem as Subsystem
+from pellucid.cases.macrosystem import ThreatModel as ThreatModel
+from pellucid.cases.macrosystem import all_fail as all_fail
+from pellucid.cases.macrosystem import any_fails as any_fails
+from pellucid.cases.macrosystem import common_cause as common_cause
 from pellucid.cases.nodes import Acceptance as Acceptance
 from pellucid.cases.nodes import Away as Away
 from pellucid.cases.nodes import Choice as Choice

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -84,9 +84,14 @@ def agreement(ratings: Source, config: AgreementConfig = AgreementConfig()) -> F
     """
     table = enough(responses(ratings), 2, 1)
     known_level(config.level)
-    record = start(agreement, parameters=config, data=table.data, seed=config.seed)
+    record = start(agreement, parameters=parameters_of(config, table), data=table.data, seed=config.seed)
     kappas = pairwise_kappa(table.scores, config.weights)
     return record.finding(KIND, measures=measures_of(table, kappas, config), arrays=arrays_of(table, kappas))
+
+
+def parameters_of(config: AgreementConfig, table: Responses) -> dict[str, Any]:
+    """The settings, and what the rows of a file were."""
+    return asdict(config) | ({"rows": table.rows} if table.rows else {})
 
 
 def measures_of(table: Responses, kappas: Values, config: AgreementConfig) -> list[Measure]:
@@ -119,24 +124,59 @@ def arrays_of(table: Responses, kappas: Values) -> dict[str, Array]:
 
 
 def cohen_kappa(
-    a: Sequence[Any] | Values, b: Sequence[Any] | Values, weights: Weights | None = None
+    a: Sequence[Any] | Values, b: Sequence[Any] | Values | None = None, weights: Weights | None = None
 ) -> float:
     """Cohen's kappa of two raters, ``(p_o - p_e) / (1 - p_e)``; NaN when chance alone makes them agree.
 
     Arguments:
-        a, b: one label a unit, numbers or words; units that either left out (NaN, None) do not count.
+        a, b: one label a unit, numbers or words; units that either left out (NaN, None) do not count. Without
+            b, a is the contingency table: how often rater a said the row's category and b the column's.
         weights: None, ``linear`` or ``quadratic`` in the rank distance of the sorted categories.
+
+    Errors:
+        InputErrors MS52 (no such weights), MS53 (no unit in common), MS55 (unequal numbers of units, or no
+        square table of counts).
 
     Example:
         >>> a, b = [1] * 25 + [0] * 25, [1] * 20 + [0] * 5 + [1] * 10 + [0] * 15
         >>> round(cohen_kappa(a, b), 12)
         0.4
+        >>> round(cohen_kappa([[20, 5], [10, 15]]), 12)
+        0.4
     """
+    return kappa_of_table(contingency(a, b), weights)
+
+
+def contingency(a: Sequence[Any] | Values, b: Sequence[Any] | Values | None) -> Values:
+    """The table of two raters' counts, of their labels or, without b, as given.
+
+    Errors:
+        InputError MS55: unequal numbers of units, or no square table of counts.
+    """
+    if b is None:
+        return square_counts(a)
     if len(a) != len(b):
         raise InputError(
             "MS55", f"Two raters judged {len(a)} and {len(b)} units.", "Give one label for each unit."
         )
-    return kappa_of_table(confusion(a, b), weights)
+    return confusion(a, b)
+
+
+def square_counts(table: Sequence[Any] | Values) -> Values:
+    """A table of counts as numbers; InputError MS55 when it is not square, negative, not finite or empty."""
+    try:
+        counts = np.asarray(table, dtype=float)
+    except (TypeError, ValueError):
+        counts = np.empty(0)
+    square = counts.ndim == 2 and counts.shape[0] == counts.shape[1]
+    if not square or not np.isfinite(counts).all() or (counts < 0).any() or counts.sum() <= 0:
+        raise InputError(
+            "MS55",
+            f"What was given without a second rater, of shape {np.shape(counts)}, is no contingency table.",
+            "Give the labels of two raters, or one square table: how often the one said the row's category "
+            "and the other the column's.",
+        )
+    return counts
 
 
 def confusion(a: Sequence[Any] | Values, b: Sequence[Any] | Values) -> Values:
@@ -200,9 +240,12 @@ def fleiss_kappa(counts: Sequence[Any] | Values) -> float:
     return (float(agreed.mean()) - chance) / (1 - chance) if chance < 1 else float("nan")
 
 
-def scott_pi(a: Sequence[Any] | Values, b: Sequence[Any] | Values) -> float:
-    """Scott's pi of two raters: chance from the pooled margins, ``p_e = sum ((p_k + q_k) / 2)^2``."""
-    shares = confusion(a, b)
+def scott_pi(a: Sequence[Any] | Values, b: Sequence[Any] | Values | None = None) -> float:
+    """Scott's pi of two raters: chance from the pooled margins, ``p_e = sum ((p_k + q_k) / 2)^2``.
+
+    The arguments are those of ``cohen_kappa``: without b, a is the contingency table.
+    """
+    shares = contingency(a, b)
     shares = shares / shares.sum()
     chance = float((((shares.sum(0) + shares.sum(1)) / 2) ** 2).sum())
     return (float(np.trace(shares)) - chance) / (1 - chance) if chance < 1 else float("nan")
@@ -351,8 +394,29 @@ def unit_agreement(scores: Values) -> Values:
         return np.asarray(np.where(m >= 2, ((counts**2).sum(1) - m) / (m * (m - 1)), np.nan))
 
 
-def percent_agreement(scores: Values) -> float:
-    """Share of agreeing pairs, over all pairs of ratings of the same unit."""
+def percent_agreement(
+    scores: Sequence[Any] | Values | None = None, *, table: Sequence[Any] | Values | None = None
+) -> float:
+    """Share of agreeing pairs, over all pairs of ratings of the same unit.
+
+    Arguments:
+        scores: raters x units.
+        table: instead of them, two raters' contingency table, as ``cohen_kappa`` takes it.
+
+    Errors:
+        InputErrors MS53 (no unit that two judged), MS55 (no square table of counts; both given).
+
+    Example:
+        >>> percent_agreement(table=[[20, 5], [10, 15]])
+        0.7
+    """
+    if (scores is None) == (table is None):
+        raise InputError(
+            "MS55", "Either ratings or a contingency table is needed.", "Give raters x units, or table=."
+        )
+    if table is not None:
+        square = square_counts(table)
+        return float(np.trace(square) / square.sum())
     counts, _ = value_counts(np.asarray(scores, dtype=float))
     m = counts.sum(1)
     pairs = float((m * (m - 1)).sum())

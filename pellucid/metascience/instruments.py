@@ -43,7 +43,8 @@ class InstrumentsConfig:
     """Name of the benchmark that the items belong to, by which a case finds its reliability; of logs the name
     of their task, each task being measured by itself, unless a name is given for all of them together."""
     rows: Rows | None = None
-    """What a row of the table is; files have items in rows, arrays respondents."""
+    """What a row of the table is, items or respondents; None: a file's header says so, arrays have
+    respondents in rows."""
     scorer: str | None = None
     """Of logs with several scorers, the one to read."""
     model: Literal["auto", "1PL", "2PL", "3PL"] = "auto"
@@ -65,6 +66,7 @@ def instruments(
     groups: Mapping[str, str] | Sequence[Any] | None = None,
     config: InstrumentsConfig = InstrumentsConfig(),
     *,
+    rows: Rows | None = None,
     command: str = "",
 ) -> list[Finding]:
     """Measure reliability, factors, item response, agreement, generalisability and, between groups, fairness.
@@ -79,15 +81,18 @@ def instruments(
             Logs of several tasks are measured task by task.
         groups: one group a respondent, in their order, or a mapping by name; None compares none.
         config: benchmark, gaps, model, threshold.
+        rows: what a row of the table is, ``items`` or ``respondents``, where the settings do not say so.
         command: the command that measures this again.
 
     Returns:
-        The Findings, reliability first.
+        The Findings, reliability first. Of a file, reliability and agreement have the parameter ``rows``:
+        what its rows were taken for.
 
     Errors:
         InputErrors MS40 to MS51 for a table that cannot be used: fewer than three respondents or two items,
         nothing that differs, mixed scales. MS66: groups that cannot be compared. MS77: no log that can be
-        used. MS78: groups, but nothing to compare them by. FN79: a log with several scorers and none named.
+        used. MS78: groups, but nothing to compare them by. MS80: nothing says what the rows of a file are.
+        FN79: a log with several scorers and none named.
 
     Example:
         >>> random = np.random.default_rng(0)
@@ -97,7 +102,7 @@ def instruments(
     """
     logs = logs_of(table_or_logs)
     if logs is None:
-        found = of_table(responses(table_or_logs, rows=config.rows), None, groups, config)
+        found = of_table(responses(table_or_logs, rows=config.rows or rows), None, groups, config)
     else:
         found = [
             finding

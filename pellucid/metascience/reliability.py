@@ -28,9 +28,9 @@ KIND = register(
     Kind(
         name="metascience.reliability",
         title="How reliable the score of a set of items is",
-        statement="Cronbach's alpha of {items.value} items is {alpha.interval}; omega is {omega.value}, the "
-        "standard error of measurement {sem.value}, and the first eigenvalue {eigenvalue_ratio.value} "
-        "times the second (alpha is no evidence of one dimension)",
+        statement="Cronbach's alpha of {items.value} items over {alpha.n} respondents is {alpha.interval}; "
+        "omega is {omega.value}, the standard error of measurement {sem.value}, and the first eigenvalue "
+        "{eigenvalue_ratio.value} times the second (alpha is no evidence of one dimension)",
         supports="alpha.low >= 0.7",
         refutes="alpha.high < 0.7",
         views=(
@@ -94,7 +94,7 @@ def item_reliability(table: Source, config: ReliabilityConfig = ReliabilityConfi
     Source: Cronbach (1951); Feldt, Woodruff and Salih (1987); McDonald (1999); Guttman (1945).
     """
     kept = prepared(responses(table), config)
-    record = start(item_reliability, parameters=parameters_of(config), data=kept.data, seed=config.seed)
+    record = start(item_reliability, parameters=parameters_of(config, kept), data=kept.data, seed=config.seed)
     return record.finding(KIND, measures=measures_of(kept, config), arrays=arrays_of(kept))
 
 
@@ -105,12 +105,12 @@ def prepared(table: Responses, config: ReliabilityConfig) -> Responses:
     return enough(kept, 3, 2)
 
 
-def parameters_of(config: ReliabilityConfig) -> dict[str, Any]:
-    """The settings; the benchmark only where it is known."""
+def parameters_of(config: ReliabilityConfig, table: Responses) -> dict[str, Any]:
+    """The settings; the benchmark, and what the rows of a file were, only where they are known."""
     settings = asdict(config)
     if not config.benchmark:
         del settings["benchmark"]
-    return settings
+    return settings | ({"rows": table.rows} if table.rows else {})
 
 
 def measures_of(table: Responses, config: ReliabilityConfig) -> list[Measure]:
@@ -145,18 +145,48 @@ def arrays_of(table: Responses) -> dict[str, Array]:
     return arrays
 
 
-def cronbach_alpha(matrix: Sequence[Any] | Values) -> float:
+def cronbach_alpha(
+    matrix: Sequence[Any] | Values | None = None, *, covariance: Sequence[Any] | Values | None = None
+) -> float:
     """Cronbach's alpha of respondents x items, ``k / (k - 1) (1 - sum var_i / var_total)``.
 
+    Arguments:
+        matrix: respondents x items.
+        covariance: instead of it, the covariance of the items, items x items.
+
     Errors:
-        InputError MS60: fewer than two items or respondents, gaps, or a total that is the same for everybody.
+        InputError MS60: fewer than two items or respondents, gaps, or a total that is the same for everybody;
+        no covariance matrix; both given or neither.
 
     Example:
         >>> cronbach_alpha([[1, 1], [2, 2], [5, 5]])
         1.0
+        >>> round(cronbach_alpha(covariance=np.full((8, 8), 0.4) + 0.6 * np.eye(8)), 4)
+        0.8421
     """
-    scores = usable(matrix)
-    return alpha_from_covariance(np.cov(scores, rowvar=False))
+    return alpha_from_covariance(covariance_of(matrix, covariance))
+
+
+def covariance_of(matrix: Sequence[Any] | Values | None, covariance: Sequence[Any] | Values | None) -> Values:
+    """The covariance of items, as given or of respondents x items; InputError MS60 when it is neither."""
+    if (matrix is None) == (covariance is None):
+        raise InputError(
+            "MS60",
+            f"{'Neither' if matrix is None else 'Both'} scores and a covariance matrix were given.",
+            "Give respondents x items, or covariance=, the one or the other.",
+        )
+    if matrix is not None:
+        return np.asarray(np.cov(usable(matrix), rowvar=False))
+    s = np.asarray(covariance, dtype=float)
+    square = s.ndim == 2 and s.shape[0] == s.shape[1] >= 2 and bool(np.isfinite(s).all())
+    if not square or not np.allclose(s, s.T) or (np.diag(s) < 0).any() or s.sum() <= 0:
+        raise InputError(
+            "MS60",
+            f"What was given as covariance, of shape {s.shape}, is no covariance matrix of items whose sum "
+            "varies.",
+            "Give items x items, two or more: finite, symmetric, no negative variance, a sum above 0.",
+        )
+    return s
 
 
 def usable(matrix: Sequence[Any] | Values) -> Values:
@@ -188,9 +218,20 @@ def alpha_from_covariance(covariance: Sequence[Any] | Values) -> float:
     return len(s) / (len(s) - 1) * (1 - float(np.trace(s)) / float(s.sum()))
 
 
-def standardised_alpha(matrix: Sequence[Any] | Values) -> float:
-    """Alpha of standardised items, ``k r / (1 + (k - 1) r)`` with the mean correlation r."""
-    return alpha_from_covariance(np.corrcoef(usable(matrix), rowvar=False))
+def standardised_alpha(
+    matrix: Sequence[Any] | Values | None = None, *, covariance: Sequence[Any] | Values | None = None
+) -> float:
+    """Alpha of standardised items, ``k r / (1 + (k - 1) r)`` with the mean correlation r.
+
+    The arguments are those of ``cronbach_alpha``.
+    """
+    if covariance is None and matrix is not None:
+        return alpha_from_covariance(np.corrcoef(usable(matrix), rowvar=False))
+    s = covariance_of(matrix, covariance)
+    if not np.diag(s).all():
+        raise InputError("MS60", "An item has the variance 0.", "Leave it out: it has no correlation.")
+    spread = np.sqrt(np.diag(s))
+    return alpha_from_covariance(s / np.outer(spread, spread))
 
 
 def kr20(matrix: Sequence[Any] | Values) -> float:
@@ -258,9 +299,14 @@ def mean_split_half(matrix: Sequence[Any] | Values) -> float:
     return float(np.mean([flanagan_rulon(s, half) for half in halves]))
 
 
-def guttman_lambda2(matrix: Sequence[Any] | Values) -> float:
-    """Guttman's lambda-2, ``(sum c_ij + sqrt(k/(k-1) sum c_ij^2)) / var_total`` over i != j."""
-    s = np.cov(usable(matrix), rowvar=False)
+def guttman_lambda2(
+    matrix: Sequence[Any] | Values | None = None, *, covariance: Sequence[Any] | Values | None = None
+) -> float:
+    """Guttman's lambda-2, ``(sum c_ij + sqrt(k/(k-1) sum c_ij^2)) / var_total`` over i != j.
+
+    The arguments are those of ``cronbach_alpha``.
+    """
+    s = covariance_of(matrix, covariance)
     apart = s - np.diag(np.diag(s))
     k = len(s)
     return float((apart.sum() + math.sqrt(k / (k - 1) * (apart**2).sum())) / s.sum())

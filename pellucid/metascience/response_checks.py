@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -115,14 +116,14 @@ def thresholded(table: Responses, threshold: float | None) -> Responses:
             "MS79", f"The threshold is {threshold}.", "Give the score from which an answer counts as right."
         )
     scores = np.where(np.isnan(table.scores), np.nan, (table.scores >= threshold).astype(float))
-    return Responses(scores, table.respondents, table.items, table.name, table.dropped)
+    return replace(table, scores=scores)
 
 
 def standardised(table: Responses) -> Responses:
     """Every item minus its mean, over its standard deviation."""
     spread = np.nanstd(table.scores, axis=0, ddof=1)
     scores = (table.scores - np.nanmean(table.scores, axis=0)) / np.where(spread > 0, spread, 1.0)
-    return Responses(scores, table.respondents, table.items, table.name, table.dropped)
+    return replace(table, scores=scores)
 
 
 def grouping(table: Responses, groups: Mapping[str, str] | Sequence[Any]) -> Values:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 
 Values: TypeAlias = np.ndarray[Any, Any]
 Rows = Literal["items", "respondents"]
+ROWS: Final = ("items", "respondents")
+OF_RESPONDENTS: Final = frozenset(
+    {"model", "respondent", "seed", "rater", "judge", "grader", "annotator", "coder", "subject"}
+    | {"participant", "person", "student", "examinee", "system", "agent", "epoch", "run"}
+)
+"""Words for respondents, as a header or numbered names have them."""
+OF_ITEMS: Final = frozenset({"item", "prompt", "question", "sample", "task", "problem", "unit"})
+"""Words for items."""
+WEAKER: Final[Mapping[str, Rows]] = {"name": "respondents", "id": "items"}
+"""What rows are by a first header cell that has none of those words."""
 
 WORDS: Final[Mapping[str, float]] = {
     "true": 1.0,
@@ -52,6 +63,8 @@ class Responses:
     """What the table is called in the record of a measurement."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """How many respondents, items with gaps and constant items were left out on the way here."""
+    rows: Rows | None = None
+    """What a line of the file was taken for; None where the table is not from a file."""
 
     def __post_init__(self) -> None:
         check_shape(self)
@@ -77,12 +90,12 @@ class Responses:
     def of_respondents(self, rows: Values) -> Responses:
         """Only these rows, by number or by mask."""
         names = tuple(np.array(self.respondents, dtype=object)[rows])
-        return Responses(self.scores[rows], names, self.items, self.name, self.dropped)
+        return replace(self, scores=self.scores[rows], respondents=names)
 
     def of_items(self, columns: Values) -> Responses:
         """Only these columns, by number or by mask."""
         names = tuple(np.array(self.items, dtype=object)[columns])
-        return Responses(self.scores[:, columns], self.respondents, names, self.name, self.dropped)
+        return replace(self, scores=self.scores[:, columns], items=names)
 
 
 Source: TypeAlias = "Responses | Logs | str | Path | Sequence[Any] | Values"
@@ -95,25 +108,27 @@ def responses(table: Source, *, rows: Rows | None = None, scorer: str | None = N
         table: a ``Responses``; an array of respondents x items; a ``.csv`` or ``.tsv`` file whose first line
             names the columns and whose first column names the rows; a folder or files of Inspect logs, or
             the logs themselves.
-        rows: what a row of the file or array is. Files have items in rows unless told otherwise, arrays
-            have respondents.
+        rows: what a row of the file or array is, ``items`` or ``respondents``. Arrays have respondents unless
+            told otherwise; of a file its header and names decide (see ``rows_of``).
         scorer: the scorer whose verdicts are read from logs; needed where a log has several.
 
     Errors:
-        InputErrors MS40 to MS45: not a table, not a number, names twice, lines too short, no file. MS77: no
-        log that can be used.
+        InputErrors MS40 to MS45: not a table, not a number, names twice, lines too short, no file. MS76: rows
+        are neither. MS77: no log that can be used. MS80: nothing in the file says what its rows are.
 
     Example:
         >>> responses([[1, 0, 1], [1, 1, 1]]).items
         ('item 1', 'item 2', 'item 3')
     """
+    if rows is not None and rows not in ROWS:
+        raise InputError("MS76", f"rows is {rows!r}.", "Use items or respondents.")
     if isinstance(table, Responses):
         return table
     logs = logs_of(table)
     if logs is not None:
         return table_of_logs(logs, scorer)
     if isinstance(table, str | Path):
-        return from_csv(Path(table), rows or "items")
+        return from_csv(Path(table), rows)
     return from_array(table, rows or "respondents")
 
 
@@ -214,13 +229,14 @@ def table_of_logs(
     return counted(made, "logs", len(found.problems)) if found.problems else made
 
 
-def from_csv(path: Path, rows: Rows = "items") -> Responses:
+def from_csv(path: Path, rows: Rows | None = None) -> Responses:
     """The table of a file with a header line and a first column of names.
 
     Cells are parted by whatever the header line holds most of: commas, semicolons, tabs or bars.
 
     Errors:
-        InputErrors MS42 (no UTF-8 text), MS43 (a line of another length), MS44 (a cell that is no number).
+        InputErrors MS42 (no UTF-8 text), MS43 (a line of another length), MS44 (a cell that is no number),
+        MS80 (rows are not said, and nothing tells).
     """
     separator, lines = cells_of(path)
     header, body = lines[0][1][1:], lines[1:]
@@ -243,9 +259,61 @@ def from_csv(path: Path, rows: Rows = "items") -> Responses:
             for at, cells in body
         ]
     )
-    if rows == "items":
-        return Responses(scores.T, columns, names, path.name)
-    return Responses(scores, names, columns, path.name)
+    told = rows or rows_of(path.name, lines[0][1][0], columns, names)
+    if told == "items":
+        return Responses(scores.T, columns, names, path.name, rows=told)
+    return Responses(scores, names, columns, path.name, rows=told)
+
+
+def rows_of(source: str, corner: str, columns: Sequence[str], names: Sequence[str]) -> Rows:
+    """What the rows of a file are, by its first header cell and by numbered names such as ``item 3``.
+
+    Arguments:
+        source: name of the file, for the error.
+        corner: the first cell of the header.
+        columns: the other cells of the header.
+        names: the first cells of the rows.
+
+    Errors:
+        InputError MS80: nothing tells, or one thing says items and another respondents.
+
+    Example:
+        >>> rows_of("t.csv", "Model", ["q0", "q1"], ["gpt", "claude"])
+        'respondents'
+        >>> rows_of("t.csv", "", ["seed 1", "seed 2"], ["a", "b"])
+        'items'
+    """
+    across = numbered(columns)
+    turned: dict[Rows, Rows] = {"items": "respondents", "respondents": "items"}
+    told = {word_of(corner), numbered(names), turned[across] if across else None} - {None}
+    if len(told) == 1:
+        return "items" if "items" in told else "respondents"
+    why = "its names and its header contradict each other" if told else "nothing in it tells"
+    raise InputError(
+        "MS80",
+        f"{source}: is a row an item or a respondent (model, seed, rater)? Its first cell is {corner!r}, and "
+        f"{why}.",
+        "Say rows='respondents' or rows='items' (on the command line --rows), or let the header begin with "
+        "'model' or 'item'.",
+    )
+
+
+def word_of(corner: str) -> Rows | None:
+    """What rows are by the first cell of the header, as ``Model name`` or ``item_id``, or None."""
+    found = [word.removesuffix("s") for word in re.split(r"[^a-z]+", corner.casefold())]
+    items, respondents = not OF_ITEMS.isdisjoint(found), not OF_RESPONDENTS.isdisjoint(found)
+    if items != respondents:
+        return "items" if items else "respondents"
+    return None if items else next((WEAKER[word] for word in found if word in WEAKER), None)
+
+
+def numbered(names: Sequence[str]) -> Rows | None:
+    """What names are when each is a word for it and a number, as ``q7`` or ``Rater 2``; None otherwise."""
+    parts = [re.fullmatch(r"([a-z]+?)s?[\s_.#-]*\d+", name.casefold()) for name in names]
+    words = {part[1] if part else "" for part in parts}
+    if words <= {*OF_ITEMS, "q"}:
+        return "items"
+    return "respondents" if words <= {*OF_RESPONDENTS} else None
 
 
 def cells_of(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
@@ -304,8 +372,7 @@ def check_shape(table: Responses) -> None:
 
 def counted(table: Responses, what: str, count: int) -> Responses:
     """The table, with one more sort of thing that was left out."""
-    dropped = {**table.dropped, what: count}
-    return Responses(table.scores, table.respondents, table.items, table.name, dropped)
+    return replace(table, dropped={**table.dropped, what: count})
 
 
 def read_groups(path: str | Path) -> dict[str, str]:

@@ -7,7 +7,6 @@ partial correlation given compute, the tests and the verdicts are additions of o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -29,7 +28,7 @@ from pellucid.metascience.permutation import benjamini_hochberg
 from pellucid.metascience.ranks import Values
 from pellucid.metascience.resampling import checked_seed
 from pellucid.metascience.safetywashing_config import SafetywashingConfig
-from pellucid.metascience.table import ScoreTable, as_table
+from pellucid.metascience.table import ScoreTable, TableSource, as_table
 from pellucid.metascience.verdict import WORDS, verdict_array, words_of
 
 SUMMARY = ("correlation", "low", "high", "cluster low", "cluster high", "partial", "p adjusted", "n")
@@ -59,7 +58,7 @@ KIND = register(
 
 
 def safetywashing(
-    csv_path: ScoreTable | str | Path,
+    csv_path: TableSource,
     *,
     capabilities: Sequence[str] | None = None,
     model_type: str | None = None,
@@ -78,7 +77,8 @@ def safetywashing(
     correlation says nothing of causes.
 
     Arguments:
-        csv_path: path of a CSV file (see ``read_table``), or a table.
+        csv_path: path of a CSV file (see ``read_table``), a table, a data frame with a row a model, or a list
+            of such rows as mappings.
         capabilities: names of the capability benchmarks; default the paper's twelve, as far as the table has
             them.
         model_type: ``base`` or ``chat`` where the table holds both; they are never mixed.
@@ -105,7 +105,7 @@ def safetywashing(
 
     Errors:
         MissingError MS01, MS08, MS13, MS15, MS16 and InputError MS02 to MS12 (the table), MS16 to MS19, MS24
-        (no score can be made), MS20 (a setting).
+        (no score can be made), MS20 (a setting), MS81 (no table).
 
     Example:
         >>> from pellucid.metascience.table import base_models
@@ -142,7 +142,7 @@ def safetywashing(
 
 
 def chosen_from(
-    source: ScoreTable | str | Path,
+    source: TableSource,
     capabilities: Sequence[str] | None,
     model_type: str | None,
     families: Mapping[str, str] | None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import InitVar, dataclass, fields
 from typing import Literal
 
 from pellucid.findings import InputError
@@ -32,7 +32,22 @@ class SafetywashingConfig:
     fdr: float = 0.05
     """Rate of false discoveries at which adjusted p are called significant."""
 
-    def __post_init__(self) -> None:
+    capabilities: InitVar[object] = None
+    """Refused: which table is analysed is no setting. It is an argument of the functions, as the next two."""
+    model_type: InitVar[object] = None
+    """Refused likewise."""
+    families: InitVar[object] = None
+    """Refused likewise."""
+
+    def __post_init__(self, capabilities: object, model_type: object, families: object) -> None:
+        beside = {"capabilities": capabilities, "model_type": model_type, "families": families}
+        for name, given in beside.items():
+            if given is not None:
+                raise InputError(
+                    "MS20",
+                    f"The setting {name} does not exist: {given!r} was given to SafetywashingConfig.",
+                    f"Give it to the function, as in safetywashing(table, {name}=..., config=...).",
+                )
         known = {"method": METHODS, "loadings": LOADINGS}
         for name, words in known.items():
             if getattr(self, name) not in words:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from pellucid.findings import DataRef, InputError, MissingError, did_you_mean
 from pellucid.metascience.families import family_of
 from pellucid.metascience.ranks import Values
 from pellucid.metascience.score_cells import column_of, is_text, number_of, numbers_of
-from pellucid.metascience.score_file import INDEX, ScoreFile, file_bytes, read_score_file
+from pellucid.metascience.score_file import INDEX, Row, ScoreFile, file_bytes, read_score_file
 
 NAMES = ("model", "name", "model_name", "models", INDEX, "unnamed: 0", "index")
 FAMILY = ("family", "families", "model_family")
@@ -190,7 +191,13 @@ def read_table(
     raw = file_bytes(path)
     file = read_score_file(path, raw)
     asked = {"names": names, "family": family, "type": model_type, "compute": compute, "size": size}
-    roles = roles_of(file, asked, exclude)
+    return table_of_file(file, roles_of(file, asked, exclude), exclude, hashlib.sha256(raw).hexdigest())
+
+
+def table_of_file(
+    file: ScoreFile, roles: Mapping[str, str], exclude: Sequence[str] = (), sha256: str = ""
+) -> ScoreTable:
+    """The table in the cells of a file whose columns have these roles."""
     models = models_of(file, roles["names"])
     beside = {name for name in roles.values() if name} | {*exclude} | {*aliased(file, NAMES)}
     benchmarks, empty, text = benchmarks_of(file, beside)
@@ -211,15 +218,76 @@ def read_table(
         compute=numbers_of(file, roles["compute"], models) if roles["compute"] else None,
         size=numbers_of(file, roles["size"], models) if roles["size"] else None,
         source=file.name,
-        sha256=hashlib.sha256(raw).hexdigest(),
+        sha256=sha256,
         empty=empty,
         text=text,
     )
 
 
-def as_table(table: ScoreTable | str | Path) -> ScoreTable:
-    """The table itself, or the one in a file."""
-    return table if isinstance(table, ScoreTable) else read_table(table)
+TableSource: TypeAlias = "ScoreTable | str | Path | Sequence[Mapping[str, Any]] | Any"
+"""What a table is taken from: itself, a path, rows as mappings, or a data frame (pandas, polars)."""
+
+
+def as_table(table: TableSource) -> ScoreTable:
+    """The table itself, the one in a file, or one of rows in memory: mappings, or a data frame.
+
+    Errors:
+        As ``read_table``; InputError MS81: it is none of these.
+
+    Example:
+        >>> as_table([{"model": "a", "mmlu": 0.3}, {"model": "b", "mmlu": 0.5}]).benchmarks
+        ('mmlu',)
+    """
+    if isinstance(table, ScoreTable):
+        return table
+    if isinstance(table, str | Path):
+        return read_table(table)
+    file = file_of_rows(rows_in_memory(table))
+    asked = dict.fromkeys(("names", "family", "type", "compute", "size"))
+    made = table_of_file(file, roles_of(file, asked, ()))
+    return dataclasses.replace(made, sha256=digest(made))
+
+
+def rows_in_memory(table: Any) -> list[dict[str, Any]]:
+    """The rows of a list of mappings or of a data frame, whose index of words names the models."""
+    if hasattr(table, "columns") and hasattr(table, "to_dicts"):
+        return list(table.to_dicts())
+    if hasattr(table, "columns") and hasattr(table, "to_dict"):
+        labels = list(table.index)
+        named = bool(labels) and all(isinstance(label, str) for label in labels)
+        records = table.to_dict("records")
+        if not named:
+            return list(records)
+        return [{"index": label, **row} for label, row in zip(labels, records, strict=True)]
+    if isinstance(table, Sequence) and table and all(isinstance(row, Mapping) for row in table):
+        return [dict(row) for row in table]
+    what = "None" if table is None else f"{'an empty ' if table == [] else ''}{type(table).__name__}"
+    raise InputError(
+        "MS81",
+        f"The table of scores is {what}; expected a path, a ScoreTable, a data frame or a list of mappings.",
+        "Give the path of a CSV file, rows as [{'model': 'a', 'mmlu': 0.3}, ...], or "
+        "ScoreTable.of(models, {benchmark: scores}).",
+    )
+
+
+def file_of_rows(rows: Sequence[Mapping[str, Any]]) -> ScoreFile:
+    """Rows in memory as cells of a file; what is None, NaN or not there is a gap."""
+    header = tuple(dict.fromkeys(str(name) for row in rows for name in row))
+    cells = [{str(name): cell_of(value) for name, value in row.items()} for row in rows]
+    lines = [tuple(row.get(name, "") for name in header) for row in cells]
+    return ScoreFile("table", ",", header, tuple(Row(at + 1, line) for at, line in enumerate(lines)))
+
+
+def cell_of(value: Any) -> str:
+    """A value as the cell of a file, numbers to their last digit."""
+    if value is None or isinstance(value, str):
+        return (value or "").strip()
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        # pandas has a gap of its own, which is no number and prints like this
+        return "" if str(value) == "<NA>" else str(value)
+    return "" if np.isnan(number) else repr(number)
 
 
 def base_models() -> ScoreTable:

@@ -83,7 +83,9 @@ def measured(node: Node, *, holds: bool) -> Header:
         bound = 4.0 if other is not None else float(limit)
         ends.setdefault(name, {})[end] = bound + step if end != "n" or holds else bound - 1
     rows = tuple(_measure(name, stated) for name, stated in ends.items())
-    kept = header(salt=f"{node.id} {holds}", model=None)
+    # what localises by intervention is interventional evidence: its claim is causal
+    evidence = "causal" if node.layer("slot") == "localisation" else "behavioural"
+    kept = header(salt=f"{node.id} {holds}", model=None, evidence=evidence)
     made = Header.model_validate(kept.model_dump(by_alias=True) | {"measures": rows})
     return made.model_copy(update={"id": made.identity()})
 

@@ -251,6 +251,22 @@ def test_the_peer_stops_at_the_first_stage_with_an_error() -> None:
     assert codes(absent) == ["C03", "C03"]
 
 
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [("G1 -> Sn7", "C12"), ("CSn1", "C13"), ("Sn7", "C14"), ("G1 -> G1", "C15"), ("C1 -> Sn1", "C16")],
+)
+def test_a_challenge_of_a_broken_target_is_told_once(ends: str, told: str) -> None:
+    assert codes(SOUND + f"CSn1: {{challenges: {ends}}}\n") == [told]
+    below = SOUND + f"CG1: {{challenges: {ends.replace('CSn1', 'CG1')}, supportedBy: [CSn2]}}\nCSn2: {{}}\n"
+    assert codes(below) == [told]
+
+
+def test_what_else_no_root_leads_to_is_told_beside_a_broken_challenge() -> None:
+    circle = "G7: {supportedBy: [G8]}\nG8: {supportedBy: [G7]}\n"
+    found = codes(SOUND + circle + "CSn1: {challenges: Sn7}\n")
+    assert (found.count("C14"), found.count("C08")) == (1, 2)
+
+
 def test_references_of_a_module_may_be_masked() -> None:
     case = Case.read(GSN / "modular" / "sub1.gsn.yaml")
     assert [d.code for d in case.check(masked=["Sub1"])] == ["C01"]
@@ -461,10 +477,14 @@ def test_marks_that_say_nothing_are_told(text: str, message: str) -> None:
 
 
 def evidence_codes(
-    found: Header, predicate: str = "score.low >= 1", extra: str = "", **options: object
+    found: Header,
+    predicate: str = "score.low >= 1",
+    extra: str = "",
+    argument: str = "demonstrative",
+    **options: object,
 ) -> list[str]:
     text = (
-        "G1: {supportedBy: [Sn1], inContextOf: [C1], argument: causal}\nC1: {text: M, sha256: aa}\n"
+        f"G1: {{supportedBy: [Sn1], inContextOf: [C1], argument: {argument}}}\nC1: {{text: M, sha256: aa}}\n"
         f"Sn1: {{finding: {found.id}, predicate: '{predicate}'}}\n{extra}"
     )
     return [diagnostic.code for diagnostic in Case.read(text).check([found], **options)]  # type: ignore[arg-type]
@@ -501,7 +521,14 @@ def _case(predicate: str) -> Case:
 
 
 def test_a_correlation_does_not_carry_a_causal_claim() -> None:
-    assert evidence_codes(header(evidence="correlational")) == ["E05"]
+    for evidence, told in {
+        "correlational": ["E05"],
+        "behavioural": ["E05"],
+        "causal": [],
+        "formal": [],
+    }.items():
+        assert evidence_codes(header(evidence=evidence), argument="causal") == told
+        assert evidence_codes(header(evidence=evidence)) == []
 
 
 def test_a_node_marked_defeated_that_the_evidence_supports() -> None:

@@ -303,7 +303,6 @@ ALL = [PROBE, PATCH, PROOF, WATCHED]
         ("Sn1, Sn3", "all", False),
         ("Sn1, Sn4", "all", True),
         ("Sn2", "all", False),
-        ("Sn4", "all", False),
         ("Sn1, Sn2, Sn4", "2", True),
         ("Sn1, Sn2, Sn3", "2", False),
     ],
@@ -313,7 +312,7 @@ def test_correlation_alone_does_not_carry_a_causal_claim(support: str, need: str
     raised = challenged(argument, ALL)
     assert ("CSn_probe_only_Sn1" in raised.nodes) == fires
     codes = [found.code for found in argument.check(ALL)]
-    assert codes.count("E05") == fires
+    assert ("E05" in codes) == fires
     if fires:
         node = raised.nodes["CSn_probe_only_Sn1"]
         assert (node.challenges, node.finding, node.layer("defeater")) == (
@@ -358,21 +357,142 @@ def test_a_challenge_by_correlation_is_no_support() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["The head is responsible for it", "It fails because of the head", "The head causes it"]
+    ("support", "raised"),
+    [
+        ("Sn4", {"Sn4"}),
+        ("Sn1, Sn4", {"Sn1", "Sn4"}),
+        ("Sn2, Sn4", set()),
+        ("Sn3, Sn4", set()),
+        ("Sn2, Sn3", set()),
+    ],
 )
-def test_words_that_claim_a_cause_warn_but_attach_nothing(words: str) -> None:
-    argument = causal("Sn1", claim=f"text: {words}")
+@pytest.mark.parametrize("need", ["all", "any"])
+@pytest.mark.parametrize("layer", ["argument", "argumentType"])
+def test_what_was_only_observed_counts_when_nothing_below_intervenes(
+    support: str, raised: set[str], need: str, layer: str
+) -> None:
+    argument = causal(support, need, f"{layer}: causal")
+    doubted = challenged(argument, ALL)
+    assert {node.challenges[1] for node in doubted.nodes.values() if node.challenges} == raised
+    told = [found for found in argument.check(ALL) if found.code == "E05"]
+    assert {found.message.split("'")[1] for found in told} == raised
+    assert all(("behavioural" in found.message) == found.message.startswith("'Sn4'") for found in told)
+    assert doubted.evaluate(ALL).word == ("defeated" if raised else "stands")
+
+
+def test_observed_behaviour_is_no_correlation_under_words_or_other_arguments() -> None:
+    for claim in ("text: The circuit causes the behaviour", "argument: comparative"):
+        argument = causal("Sn4", claim=claim)
+        assert challenged(argument, ALL) is argument
+        assert "E05" not in [found.code for found in argument.check(ALL)]
+
+
+def test_an_intervention_on_observed_behaviour_is_in_order() -> None:
+    done = score(evidence="behavioural", stance="interventional", salt="done")
+    argument = Case.read(
+        f"G1: {{argument: causal, supportedBy: [Sn1]}}\nSn1: {{finding: {done.id}, predicate: {HOLDS}}}\n"
+    )
+    assert challenged(argument, [done]) is argument
+
+
+WORDS = {
+    "The head is responsible for it": "is responsible for",
+    "It fails because of the head": "because of",
+    "The head causes it": "causes",
+    "The circuit causes the behaviour": "causes",
+    "These heads cause the behaviour": "cause",
+    "The circuit, not the embedding, causes the behaviour": "causes",
+    "Feature 12 drives the refusal": "drives",
+    "Latent 3 drives deception": "drives",
+    "A single direction mediates refusal": "mediates",
+    "Refusal is mediated by a single direction": "is mediated by",
+    "Head 9.6 leads to the wrong answer": "leads to",
+    "The circuit produces the output": "produces",
+    "The head of the model produces the copy": "produces",
+    "Heads 3 and 5 produce the answer": "produce",
+    "Direction 12 controls refusal": "controls",
+    "The model's refusal direction controls the answer": "controls",
+    "The latent controls whether the model refuses": "controls",
+    "The features are mainly responsible for the refusal": "are mainly responsible for",
+    "The third layer is used to compute the carry": "is used to compute",
+    "The subspace is used by the model to compute the sum": "is used by the model to compute",
+    "The gap is due to the induction heads": "due to",
+    "The head reads the token and drives the answer": "drives",
+    "The head is the main cause of the error": "is the main cause of",
+}
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_words_that_claim_a_cause_are_doubted(words: str) -> None:
+    argument = causal("Sn1", claim=f'text: "{words}"')
     (found,) = [found for found in argument.check(ALL) if found.code == "E05"]
     assert found.level == "warning"
-    assert "it says" in found.message
+    assert f"(it says '{WORDS[words]}')" in found.message
+    assert "`argument: demonstrative`" in found.remedy
+    raised = challenged(argument, ALL)
+    assert raised.nodes["CSn_probe_only_Sn1"].challenges == ("G1", "Sn1")
+    assert raised.evaluate(ALL).word == "defeated"
+    assert challenged(raised, ALL) == raised
+
+
+@pytest.mark.parametrize("layer", ["argument", "argumentType"])
+@pytest.mark.parametrize("word", ["demonstrative", "comparative", "concrete"])
+def test_another_argument_switches_the_words_off(layer: str, word: str) -> None:
+    argument = causal("Sn1", claim=f"text: The head causes it, {layer}: {word}")
     assert challenged(argument, ALL) is argument
+    assert "E05" not in [found.code for found in argument.check(ALL)]
+
+
+def test_words_are_in_order_beside_an_intervention_and_in_a_strategy() -> None:
+    beside = causal("Sn1, Sn2", claim="text: The head causes it")
+    assert challenged(beside, ALL) is beside
+    strategy = Case.read(
+        "G1: {supportedBy: [S1]}\nS1: {text: Over what causes it, supportedBy: [Sn1]}\n"
+        f"Sn1: {{finding: {PROBE.id}, predicate: {HOLDS}}}\n"
+    )
+    assert challenged(strategy, ALL) is strategy
 
 
 @pytest.mark.parametrize(
-    "claim", ["text: It does not lead to harm", "argument: comparative", "text: The causeway is open"]
+    "words",
+    [
+        "It does not lead to harm",
+        "The causeway is open",
+        "The system does not lead to unacceptable outcomes",
+        "The controls hold",
+        "Extra controls reduce the risk",
+        "The control measures the team chose hold",
+        "Access controls hold in deployment",
+        "The circuit does not cause the behaviour",
+        "The circuit doesn't cause it",
+        "S cannot cause harm",
+        "S cannot cause the failure",
+        "The decision leads to no unacceptable outcome",
+        "No circuit causes the behaviour",
+        "No circuit that drives the behaviour was found",
+        "Defences fail by a common cause",
+        "The report is due to be published",
+        "The team is responsible for the register",
+        "The system produces answers in German",
+        "A drift could lead to the wrong answer",
+        "We test whether the head causes the behaviour",
+        "The agent is unlikely to cause the failure",
+        "Outputs produced by the model are honest",
+        "The safety officer controls the release",
+        "The probe is used to compute the score",
+        "The system leads to harm in few runs",
+        "The red team control evaluation was repeated",
+    ],
 )
-def test_other_words_and_arguments_are_no_causal_claims(claim: str) -> None:
-    assert "E05" not in [found.code for found in causal("Sn1", claim=claim).check(ALL)]
+def test_outcomes_denials_and_nouns_are_no_causal_claims(words: str) -> None:
+    argument = causal("Sn1", claim=f'text: "{words}"')
+    assert challenged(argument, ALL) is argument
+    assert "E05" not in [found.code for found in argument.check(ALL)]
+
+
+def test_another_argument_is_no_causal_claim() -> None:
+    argument = causal("Sn1", claim="argument: comparative")
+    assert "E05" not in [found.code for found in argument.check(ALL)]
 
 
 def test_a_waived_probe_is_neither_raised_nor_reported() -> None:

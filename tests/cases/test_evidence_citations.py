@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from case_arguments import header
+from case_arguments import EVIDENCE, HOLDS, header
 from evidence_samples import NOON, ago, layered, log, logged, one, verdict
 
 from pellucid.cases import Case, Node
 from pellucid.cases.evidence.citations import citation, lookup
-from pellucid.findings import Header, MissingError
+from pellucid.findings import Header, InputError, MissingError
 
 # Logs -----------------------------------------------------------------------------------------------
 
@@ -215,3 +216,52 @@ def test_a_measure_may_declare_the_overlap() -> None:
         ]
     )
     assert codes(case, [found]) == ["E09"]
+
+
+# What may be given as evidence ---------------------------------------------------------------------
+
+
+class Shelf:
+    """A store as far as a case needs one."""
+
+    def __init__(self, *headers: Header) -> None:
+        self.headers = headers
+
+    def header(self, identity: str) -> Header:
+        found = [one for one in self.headers if one.id.startswith(identity)]
+        if not found:
+            raise LookupError(identity)
+        return found[0]
+
+    def find(self, kind: str) -> list[Header]:
+        return [one for one in self.headers if one.kind == kind]
+
+
+def test_one_finding_a_list_a_mapping_and_a_store_are_evidence_alike() -> None:
+    found = EVIDENCE["T"]
+    case = Case.read(f"G1: {{supportedBy: [Sn1]}}\nSn1: {{finding: {found.id}, predicate: {HOLDS}}}\n")
+    for given in (
+        found,
+        [found],
+        (found,),
+        {found.id: found},
+        iter([found]),
+        Shelf(found),
+        Shelf(found).header,
+    ):
+        assert case.evaluate(given).word == "stands"
+    assert case.evaluate(Shelf()).word == "undecided"
+
+
+@pytest.mark.parametrize("given", [None, 7, "Finding", [None], [{"id": "x"}]])
+def test_what_is_no_evidence_is_said(given: object) -> None:
+    with pytest.raises(InputError, match="Give Findings or their headers") as caught:
+        Case.read("G1: {supportedBy: [Sn1]}\nSn1: {}").evaluate(given)
+    assert caught.value.code == "Y85"
+
+
+def test_a_case_is_read_from_a_list_of_files_and_from_nothing_else(tmp_path: Path) -> None:
+    path = Case.read("G1: {undeveloped: true}").write(tmp_path / "a.yaml")
+    assert Case.read([path]).nodes.keys() == {"G1"}
+    with pytest.raises(InputError, match="A case was to be read from NoneType"):
+        Case.read(None)

@@ -385,6 +385,27 @@ def test_rows_keep_their_verdicts_where_the_exact_number_does_not_fit(
     assert {row.top for row in rows} == {"T"}
 
 
+def far_case(shape: str) -> Case:
+    """Leaves shared between goals that are not near each other."""
+    draw, names = random.Random(0), [f"Sn{index}" for index in range(200)]
+    counted = [(*names[10 * g : 10 * g + 10], *draw.sample(names[:100], 2)) for g in range(20)]
+    scattered = [tuple(draw.sample(names, 4)) for _ in range(50)]
+    legs, need, top = (counted, "3", "15") if shape == "counted" else (scattered, "all", "any")
+    goals = [Node(f"G{g + 1}", supported_by=of, layers=(("need", need),)) for g, of in enumerate(legs)]
+    whole = Node("G0", supported_by=tuple(goal.id for goal in goals), layers=(("need", top),))
+    return Case.of([whole, *goals, *(Node(name) for name in sorted({leg for of in legs for leg in of}))])
+
+
+@pytest.mark.parametrize("shape", ["counted", "conjunctions"])
+def test_leaves_shared_between_far_goals_are_weighed_level_by_level_as_node_by_node(shape: str) -> None:
+    compiled = compile_graph(far_case(shape).graph)
+    diagram, top, p = compiled.diagram, compiled.top, _drawn(list(compiled.diagram.names), 1)
+    assert len(diagram.below([top])) > 10_000
+    slopes = diagram.birnbaum(top, p)
+    one_by_one = diagram.birnbaum(top, {name: np.longdouble(each) for name, each in p.items()})
+    assert max(abs(slopes[name] - one_by_one[name]) for name in p) < 1e-12
+
+
 def test_a_diagram_that_would_not_fit_is_refused_with_a_way_out() -> None:
     # pairs (x_i and y_i) with all x before all y: the worst order, 2^n nodes
     names = [*(f"x{index}" for index in range(20)), *(f"y{index}" for index in range(20))]

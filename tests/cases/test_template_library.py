@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from importlib.resources import files
 
 import pytest
 from pattern_arguments import accepted, bound
 
 from pellucid.cases import Case, NodeKind
 from pellucid.cases.checks.patterns import check_patterns
+from pellucid.cases.defeaters.carrying import causal_word
 from pellucid.cases.patterns.library import Template, template, templates
 from pellucid.cases.patterns.slots import bind_slots, slots
-from pellucid.findings import MissingError, Predicate
+from pellucid.findings import Header, MissingError, Predicate
 
 ALL = templates()
 NAMES = [one.name for one in ALL]
@@ -336,3 +338,31 @@ def test_slots_bind_by_name_and_by_leaf():
     ) as caught:
         bind_slots(case, {"powr": "aaaa"})
     assert caught.value.code == "Y52"
+
+
+def test_correlation_under_the_words_of_a_template_is_no_causal_claim(name):
+    ready, leaves = bound(whole(name))
+    weak = {found.id: _weak(found) for found in leaves}
+    text = ready.text
+    for old, found in weak.items():
+        text = text.replace(old, found.id)
+    case = Case.read(text)
+    told = [found.message for found in case.check(list(weak.values())) if found.code == "E05"]
+    # the one claim that says itself that it is causal
+    assert all("'G4'" in message for message in told)
+    assert bool(told) == (name == "unlearned")
+    assert not [found for found in ready.check(leaves) if found.code == "E05"]
+
+
+def _weak(found: Header) -> Header:
+    made = found.model_copy(update={"evidence": "correlational"})
+    return made.model_copy(update={"id": made.identity()})
+
+
+def test_the_template_of_the_audit_has_no_causal_words():
+    folder = files("pellucid.audit") / "templates"
+    read = [
+        Case.read(path.read_text(encoding="utf-8")) for path in folder.iterdir() if path.name[-5:] == ".yaml"
+    ]
+    assert read
+    assert {causal_word(node) for case in read for node in case.nodes.values()} == {None}

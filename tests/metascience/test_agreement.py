@@ -400,3 +400,41 @@ def test_a_single_rater_is_refused():
         with pytest.raises(InputError, match="at least 2 respondents") as raised:
             method([[1, 2, 3]])
         assert raised.value.code == "MS46"
+
+
+# Contingency tables
+
+
+@pytest.mark.parametrize("weights", [None, "linear", "quadratic"])
+def test_a_contingency_table_is_what_its_labels_are(weights):
+    table = np.array([[11, 3, 2], [4, 9, 1], [0, 5, 7]])
+    pairs = [(i, j) for i in range(3) for j in range(3) for _ in range(table[i, j])]
+    a, b = [i for i, _ in pairs], [j for _, j in pairs]
+    assert cohen_kappa(table, weights=weights) == pytest.approx(cohen_kappa(a, b, weights), abs=1e-12)
+    assert scott_pi(table.tolist()) == pytest.approx(scott_pi(a, b), abs=1e-12)
+    assert percent_agreement(table=table) == pytest.approx(percent_agreement([a, b]), abs=1e-12)
+
+
+def test_the_printed_table():
+    # p_o = 35 / 50; p_e = .5 .6 + .5 .4 = .5; pooled margins .55 and .45
+    assert cohen_kappa([[20, 5], [10, 15]]) == pytest.approx(0.4, abs=1e-12)
+    assert cohen_kappa([[20, 5], [10, 15]], weights="linear") == pytest.approx(0.4, abs=1e-12)
+    assert scott_pi([[20, 5], [10, 15]]) == pytest.approx((0.7 - 0.505) / 0.495, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [[1, 0, 1], [[1, 2, 3], [4, 5, 6]], [[1, -1], [1, 1]], [[0, 0], [0, 0]], [["a"]], [[NAN, 1], [1, 1]]],
+)
+def test_what_is_no_contingency_table(table):
+    for measure in (cohen_kappa, scott_pi, lambda given: percent_agreement(table=given)):
+        with pytest.raises(InputError, match="no contingency table") as raised:
+            measure(table)
+        assert raised.value.code == "MS55"
+
+
+def test_agreement_of_ratings_or_of_a_table():
+    for one in ({}, {"scores": [[1, 0]], "table": [[1, 0], [0, 1]]}):
+        with pytest.raises(InputError, match="ratings or a contingency table") as raised:
+            percent_agreement(**one)
+        assert raised.value.code == "MS55"

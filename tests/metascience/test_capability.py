@@ -289,3 +289,24 @@ def test_models_with_the_same_scores_tie_exactly_in_every_draw():
     both = (weights[9] > 0) & (weights[2] > 0)
     assert both.sum() > 50
     assert (whole.score[9, both] == whole.score[2, both]).all()
+
+
+@pytest.mark.parametrize("name", ["capabilities", "model_type", "families"])
+def test_what_the_functions_take_is_no_setting(name):
+    with pytest.raises(InputError, match=f"The setting {name} does not exist") as fault:
+        SafetywashingConfig(**{name: ["mmlu"]})
+    assert fault.value.code == "MS20"
+    assert f"safetywashing(table, {name}=..." in fault.value.remedy
+    assert name not in SafetywashingConfig().to_dict()
+
+
+def test_a_score_of_rows_in_memory():
+    table = base_models()
+    rows = [
+        {"model": model, **dict(zip(table.benchmarks, row, strict=True))}
+        for model, row in zip(table.models, table.scores.tolist(), strict=True)
+    ]
+    measured = [capability_score(given).measures["pc1_share"].value for given in (rows, table)]
+    assert measured[0] == measured[1]
+    with pytest.raises(InputError, match="The table of scores is None"):
+        capability_score(None)

@@ -16,7 +16,14 @@ from pellucid.cli.commands.metascience_instruments import instruments as command
 from pellucid.findings import InputError, MissingError
 from pellucid.metascience.instruments import InstrumentsConfig, crossed, instruments
 from pellucid.metascience.reliability import cronbach_alpha
-from pellucid.metascience.responses import Responses, accepted_logs, read_groups, responses, table_of_logs
+from pellucid.metascience.responses import (
+    Responses,
+    accepted_logs,
+    read_groups,
+    responses,
+    rows_of,
+    table_of_logs,
+)
 from pellucid.store import open_store
 
 B = np.linspace(-1.2, 1.2, 10)
@@ -139,7 +146,7 @@ def test_same_table_same_ids_from_every_form(tmp_path):
     one = [finding.id for finding in instruments(path)]
     assert one == [finding.id for finding in instruments(str(path))]
     read = responses(path)
-    again = Responses(read.scores, read.respondents, read.items, "table.csv")
+    again = Responses(read.scores, read.respondents, read.items, "table.csv", rows="items")
     assert one == [finding.id for finding in instruments(again)]
     with_command = instruments(path, command="pellucid metascience instruments table.csv")
     assert one == [finding.id for finding in with_command]
@@ -261,6 +268,75 @@ def test_bad_files(tmp_path, text, code, words):
         responses(path)
     assert raised.value.code == code
     assert raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("corner", "columns", "names", "rows"),
+    [
+        *((word, "ab", "xy", "respondents") for word in ("name", "Model", "RESPONDENT", "seeds", " rater ")),
+        *((word, "ab", "xy", "items") for word in ("item", "Prompt", "questions", "ID", "sample")),
+        ("model_name", "ab", "xy", "respondents"),
+        ("model id", "ab", "xy", "respondents"),
+        ("item name", "ab", "xy", "items"),
+        ("sample_id", "ab", "xy", "items"),
+        ("", ["q0", "q1"], "xy", "respondents"),
+        ("", ["Item 1", "Item 2"], ["a", "b"], "respondents"),
+        ("", ["rater1", "rater2"], "xy", "items"),
+        ("", "ab", ["q1", "q2"], "items"),
+        ("", "ab", ["seed-1", "seed-2"], "respondents"),
+        ("name", ["q0", "q1"], ["m0", "m1"], "respondents"),
+        ("question", ["model 1", "model 2"], ["q1", "q2"], "items"),
+    ],
+)
+def test_what_rows_are_is_said_by_header_and_names(corner, columns, names, rows):
+    assert rows_of("t.csv", corner, list(columns), list(names)) == rows
+
+
+@pytest.mark.parametrize(
+    ("corner", "columns", "names", "why"),
+    [
+        ("", "ab", "xy", "nothing in it tells"),
+        ("what", "ab", "xy", "nothing in it tells"),
+        ("", ["q1", "b"], "xy", "nothing in it tells"),
+        ("item by model", "ab", "xy", "nothing in it tells"),
+        ("id", ["q0", "q1"], "xy", "contradict"),
+        ("item", "ab", ["seed 1", "seed 2"], "contradict"),
+        ("", ["q0", "q1"], ["q0", "q1"], "contradict"),
+    ],
+)
+def test_rows_that_nothing_or_two_things_tell_are_asked_for(tmp_path, corner, columns, names, why):
+    path = tmp_path / "t.csv"
+    lines = [[corner, *columns], [names[0], "1", "0"], [names[1], "0", "1"]]
+    path.write_text("\n".join(map(",".join, lines)), encoding="utf-8")
+    with pytest.raises(InputError, match=why) as raised:
+        responses(path)
+    assert raised.value.code == "MS80"
+    assert "rows='respondents' or rows='items'" in raised.value.remedy
+    assert responses(path, rows="items").items == tuple(names)
+    assert responses(path, rows="respondents").items == tuple(columns)
+    with pytest.raises(InputError, match="rows is 'columns'"):
+        responses(path, rows="columns")
+
+
+def test_many_models_and_few_items_are_not_turned(tmp_path):
+    table = answers(3, normals(3, 300), np.linspace(-1, 1, 15))
+    path = tmp_path / "it.csv"
+    lines = ["name," + ",".join(f"q{at}" for at in range(15))]
+    lines += [f"m{at}," + ",".join(f"{score:g}" for score in row) for at, row in enumerate(table)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    found = by_kind(instruments(path))
+    reliability = found["reliability"]
+    assert reliability.measures["alpha"].value == pytest.approx(cronbach_alpha(table), abs=1e-12)
+    assert "of 15 items over 300 respondents" in reliability.statement
+    assert [found[kind].provenance.parameters["rows"] for kind in ("reliability", "agreement")] == [
+        "respondents",
+        "respondents",
+    ]
+    turned = instruments(path, rows="items")[0]
+    assert (turned.measures["alpha"].n, turned.provenance.parameters["rows"]) == (15, "items")
+    configured = instruments(path, config=InstrumentsConfig(rows="items"))[0]
+    assert configured.id == turned.id
+    assert "rows" not in instruments(table)[0].provenance.parameters
 
 
 def test_no_text_and_no_file(tmp_path):
@@ -474,6 +550,17 @@ def test_command_on_a_csv(invoke, tmp_path):
     assert done.exit_code == 0, done.output
     for word in ("Instruments", "Cronbach", "supports"):
         assert word in done.output
+
+
+def test_command_takes_lines_for_what_the_header_or_the_option_says(invoke, tmp_path):
+    path = write_csv(tmp_path / "t.csv", answers(9, normals(9, 20), B))
+    for text, options, n in (("item", [], 20), ("", [], 20), ("", ["--rows", "respondents"], 10)):
+        lines = path.read_text(encoding="utf-8").partition(",")[2]
+        path.write_text(f"{text},{lines}", encoding="utf-8")
+        done, _ = invoke(str(path), *options, "--json")
+        assert done.exit_code == 0, done.output
+        measures = {measure["name"]: measure for measure in json.loads(done.stdout)[0]["measures"]}
+        assert measures["alpha"]["n"] == n
 
 
 @pytest.mark.parametrize(

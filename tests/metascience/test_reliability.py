@@ -390,3 +390,41 @@ def test_error_of_measurement_falls_with_reliability():
     exact = np.repeat(normals(0, 20, 1), 4, axis=1)
     assert standard_error_of_measurement(exact) == pytest.approx(0, abs=1e-6)
     assert standard_error_of_measurement(one_trait(0, 500, 4)) == pytest.approx(2, abs=0.25)
+
+
+# From a covariance matrix
+
+
+@pytest.mark.parametrize(("k", "rho"), [(2, 0.1), (8, 0.4), (30, 0.9)])
+def test_the_population_law_of_equal_correlations(k, rho):
+    covariance = np.full((k, k), rho) + (1 - rho) * np.eye(k)
+    law = k * rho / (1 + (k - 1) * rho)
+    for coefficient in (cronbach_alpha, standardised_alpha, guttman_lambda2):
+        assert coefficient(covariance=covariance) == pytest.approx(law, abs=1e-12)
+    spread = np.linspace(1, 3, k)
+    assert standardised_alpha(covariance=covariance * np.outer(spread, spread)) == pytest.approx(
+        law, abs=1e-12
+    )
+
+
+@pytest.mark.parametrize("coefficient", [cronbach_alpha, standardised_alpha, guttman_lambda2])
+def test_scores_and_their_covariance_say_the_same(coefficient):
+    table = one_trait(0, 40, 6)
+    covariance = np.cov(table, rowvar=False)
+    assert coefficient(covariance=covariance.tolist()) == pytest.approx(coefficient(table), abs=1e-12)
+    for one in ({}, {"matrix": table, "covariance": covariance}):
+        with pytest.raises(InputError, match="scores and a covariance matrix were given") as raised:
+            coefficient(**one)
+        assert raised.value.code == "MS60"
+
+
+@pytest.mark.parametrize(
+    "covariance",
+    [[[1]], [1, 2], [[1, 0.5], [0.2, 1]], [[-1, 0], [0, 2]], [[1, -1], [-1, 1]], [[1, np.nan], [np.nan, 1]]],
+)
+def test_what_is_no_covariance(covariance):
+    with pytest.raises(InputError, match="no covariance matrix") as raised:
+        cronbach_alpha(covariance=covariance)
+    assert raised.value.code == "MS60"
+    with pytest.raises(InputError, match="variance 0"):
+        standardised_alpha(covariance=[[1, 0], [0, 0]])

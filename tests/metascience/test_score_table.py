@@ -13,7 +13,7 @@ from safetywashing_reference import read, write
 from pellucid.findings import InputError, MissingError
 from pellucid.metascience.families import clusters, family_of
 from pellucid.metascience.score_cells import number_of
-from pellucid.metascience.table import SHIPPED, ScoreTable, base_models, read_table
+from pellucid.metascience.table import SHIPPED, ScoreTable, as_table, base_models, read_table
 
 TEXT = "model,mmlu,bbh\na,0.1,0.2\nb,0.3,0.1\nc,,0.5\n"
 
@@ -288,3 +288,79 @@ def test_rows_keep_everything_together():
     assert len(table.models) == len(table.families) == len(table.types) == 7
     assert table.scores.shape == (7, 176)
     assert len(table.compute) == len(table.size) == 7
+
+
+class Frame:
+    """What of a pandas data frame is read."""
+
+    def __init__(self, records: list, index: list) -> None:
+        self.records, self.index, self.columns = records, index, list(records[0])
+
+    def to_dict(self, orient: str) -> list:
+        assert orient == "records"
+        return self.records
+
+
+def test_rows_in_memory_are_the_table_of_a_file(tmp_path):
+    rows = [
+        {"model": "a-7b", "family": "a", "mmlu": 0.1 + 0.2, "arc": None, "flop": 1e21},
+        {"model": "b-7b", "family": "b", "mmlu": float("nan"), "arc": np.float64(0.5), "flop": 2e21},
+        {"model": "c-7b", "family": "b", "mmlu": 1, "flop": 3e21, "arc": 0.25},
+    ]
+    table = as_table(rows)
+    path = tmp_path / "t.csv"
+    cells = [[row[name] for name in rows[0]] for row in rows]
+    path.write_text(
+        "\n".join(
+            [",".join(rows[0]), *(",".join("" if c is None else str(c) for c in line) for line in cells)]
+        )
+    )
+    read = read_table(path)
+    np.testing.assert_array_equal(table.scores, read.scores)
+    assert (table.models, table.benchmarks, table.families) == (read.models, read.benchmarks, read.families)
+    np.testing.assert_array_equal(table.compute, read.compute)
+    assert table.sha256 == as_table(tuple(rows)).sha256 != as_table(rows[:2]).sha256
+    framed = as_table(Frame(rows, [0, 1, 2]))
+    assert framed.sha256 == table.sha256
+    nameless = [{name: row[name] for name in ("mmlu", "arc")} for row in rows]
+    assert as_table(Frame(nameless, ["a", "b", "c"])).models == ("a", "b", "c")
+
+
+def test_the_gap_of_a_data_frame_is_a_gap():
+    class Gap:
+        """As pandas.NA: neither a number nor text."""
+
+        def __repr__(self) -> str:
+            return "<NA>"
+
+    table = as_table([{"model": "a", "x": Gap()}, {"model": "b", "x": 0.5}])
+    np.testing.assert_array_equal(table.scores[:, 0], [np.nan, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (None, "is None"),
+        ([], "an empty list"),
+        ([1, 2], "is list"),
+        (7, "is int"),
+        ({"model": ["a"]}, "is dict"),
+    ],
+)
+def test_what_is_no_table(given, words):
+    with pytest.raises(InputError, match=words) as fault:
+        as_table(given)
+    assert fault.value.code == "MS81"
+    assert "path of a CSV file" in fault.value.remedy
+
+
+def test_faults_of_rows_in_memory():
+    for rows, code in (
+        ([{"model": "a", "x": 1}, {"model": "a", "x": 2}], "MS12"),
+        ([{"model": "a", "x": 1}, {"model": "b", "x": float("inf")}], "MS10"),
+        ([{"x": 1}], "MS09"),
+        ([{"model": "a"}], "MS09"),
+    ):
+        with pytest.raises(InputError) as fault:
+            as_table(rows)
+        assert fault.value.code == code

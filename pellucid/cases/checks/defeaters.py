@@ -102,18 +102,19 @@ def _backfire(node: Node, graph: Graph, where: str) -> Iterator[Diagnostic]:
 
 
 def check_causes(modules: tuple[Module, ...], graph: Graph, find: Lookup) -> Iterator[Diagnostic]:
-    """E05: leaves whose correlational Findings carry a causal claim without an intervention."""
+    """E05: leaves whose correlational or observed Findings carry a causal claim without an intervention."""
     places = {node.id: module.where(node) for module in reversed(modules) for node in module.nodes}
     for carried in carried_by_correlation(graph, find):
         if "D-probe-only" in waivers(graph.nodes[carried.leaf]):
             continue
         said = f" (it says '{carried.word}')" if carried.word else ""
-        problem = (
-            f"'{carried.leaf}' offers a correlational Finding for the causal claim '{carried.claim}'{said}."
-        )
-        yield Diagnostic(
-            "E05", "warning", places[carried.leaf], problem, "Intervene and measure, or weaken the claim."
-        )
+        header = cited(graph.nodes[carried.leaf], find)
+        sort = header.evidence if header else "correlational"
+        problem = f"'{carried.leaf}' offers a {sort} Finding for the causal claim '{carried.claim}'{said}."
+        remedy = "Intervene and measure, or weaken the claim."
+        if carried.word:
+            remedy += " If it is not meant causally, write `argument: demonstrative` on it."
+        yield Diagnostic("E05", "warning", places[carried.leaf], problem, remedy)
 
 
 def check_samples(

@@ -157,11 +157,15 @@ def check_cycles(modules: tuple[Module, ...], graph: Graph) -> Iterator[Diagnost
         yield Diagnostic("C04", "error", place[cycle[0]], problem, "Remove one of these steps.")
 
 
-def check_reach(modules: tuple[Module, ...], graph: Graph) -> Iterator[Diagnostic]:
-    """C08: elements that no root leads to."""
+def check_reach(
+    modules: tuple[Module, ...], graph: Graph, *, masked: frozenset[str] = frozenset()
+) -> Iterator[Diagnostic]:
+    """C08: elements that no root leads to; a challenge of a broken target is told as C12 to C16 alone."""
     if not graph.roots:
         return
-    reached = graph.reach(graph.roots, graph.depends)
+    told = (node for module in modules if module.name not in masked for node in module.nodes)
+    broken = [node.id for node in told if any(_challenge(node, graph, ""))]
+    reached = graph.reach((*graph.roots, *broken), graph.depends)
     for module in modules:
         for node in module.nodes:
             if node.id not in reached:

@@ -70,7 +70,7 @@ def _stages(
         check_references(modules, graph, masked=masked, first_only=first_only),
         check_roots(modules, graph),
         check_cycles(modules, graph),
-        check_reach(modules, graph),
+        check_reach(modules, graph, masked=masked),
     ]
 
 

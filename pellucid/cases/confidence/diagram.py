@@ -7,12 +7,16 @@ one in the other direction meets parents first. Nothing here recurses: an argume
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from itertools import chain, pairwise
 from typing import Any
+
+import numpy as np
 
 from pellucid.findings import InputError
 
 FALSE, TRUE = 0, 1
 LIMIT = 1_000_000
+LARGE = 10_000
 Node = tuple[int, int, int]
 
 
@@ -39,6 +43,7 @@ class Diagram:
         self._opposite = {FALSE: TRUE, TRUE: FALSE}
         # results of AND (absorbed by FALSE) and of OR (absorbed by TRUE), by pair
         self._memo: tuple[dict[tuple[int, int], int], ...] = ({}, {})
+        self._chosen_memo: dict[Node, int] = {}
 
     # Functions ---------------------------------------------------------------------------------
 
@@ -61,10 +66,12 @@ class Diagram:
             opposite = [self.invert(value) for value in values]
             return self.invert(self.at_least(len(values) - count + 1, opposite))
         reached = [TRUE] + [FALSE] * count
+        left = len(values)
         for value in sorted(values, key=lambda root: -self._nodes[root][0]):
-            for j in range(count, 0, -1):
-                with_it = self._apply(value, reached[j - 1], FALSE)
-                reached[j] = self._apply(with_it, reached[j], TRUE)
+            left -= 1
+            # with few values left, only counts from which the last ones still reach k are asked for
+            for j in range(count, max(0, count - left - 1), -1):
+                reached[j] = self._chosen(value, reached[j - 1], reached[j])
         return reached[count]
 
     def invert(self, value: int) -> int:
@@ -127,6 +134,37 @@ class Diagram:
         assert found is not None
         return found
 
+    def _chosen(self, test: int, then: int, other: int) -> int:
+        """If a function holds then another, else a third: in one pass, with no function made on the way."""
+        memo, nodes = self._chosen_memo, self._nodes
+        start = (test, then, other)
+        stack = [start] if _decided(start, memo) is None else []
+        while stack:
+            asked = stack[-1]
+            if asked in memo:
+                stack.pop()
+                continue
+            test_at, test0, test1 = nodes[asked[0]]
+            then_at, then0, then1 = nodes[asked[1]]
+            other_at, other0, other1 = nodes[asked[2]]
+            level = min(test_at, then_at, other_at)
+            if test_at != level:
+                test0 = test1 = asked[0]
+            if then_at != level:
+                then0 = then1 = asked[1]
+            if other_at != level:
+                other0 = other1 = asked[2]
+            lows, highs = (test0, then0, other0), (test1, then1, other1)
+            low, high = _decided(lows, memo), _decided(highs, memo)
+            if low is not None and high is not None:
+                memo[asked] = self._node(level, low, high)
+                stack.pop()
+                continue
+            stack += [part for part, done in ((lows, low), (highs, high)) if done is None]
+        found = _decided(start, memo)
+        assert found is not None
+        return found
+
     def below(self, roots: Iterable[int], *, without: Container[int] = ()) -> list[int]:
         """Inner nodes that some root reaches, children first; nothing is looked for below those left out."""
         seen = {root for root in roots if root > TRUE and root not in without}
@@ -157,10 +195,11 @@ class Diagram:
         With ``failing`` it is the probability that each does *not* hold, which keeps its digits when small.
         """
         p: list[Any] = [probabilities.get(name) for name in self.names]
+        q = [None if chance is None else 1 - chance for chance in p]
         found: dict[int, Any] = {FALSE: int(failing), TRUE: int(not failing)}
         for number in self.below(roots):
             level, low, high = self._nodes[number]
-            found[number] = p[level] * found[high] + (1 - p[level]) * found[low]
+            found[number] = p[level] * found[high] + q[level] * found[low]
         return found
 
     def birnbaum(self, root: int, probabilities: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,6 +207,9 @@ class Diagram:
 
         A variable on which the function does not depend has 0.
         """
+        chances = [probabilities.get(name) for name in self.names]
+        if len(self._nodes) > LARGE and all(type(chance) is float for chance in chances):
+            return dict(zip(self.names, self._slopes(root, chances), strict=True))
         value = self.probabilities([root], probabilities)
         reach: dict[int, Any] = {root: 1}
         found: dict[str, Any] = dict.fromkeys(self.names, 0)
@@ -178,6 +220,25 @@ class Diagram:
             reach[high] = reach.get(high, 0) + came * probabilities[name]
             reach[low] = reach.get(low, 0) + came * (1 - probabilities[name])
         return found
+
+    def _slopes(self, root: int, chances: Sequence[Any]) -> list[float]:
+        """The Birnbaum measures level by level, all nodes of a level at once; for plain numbers."""
+        flat = np.fromiter(chain.from_iterable(self._nodes), np.int64, 3 * len(self._nodes))
+        level, low, high = flat.reshape(-1, 3).T.copy()
+        order = np.argsort(level, kind="stable")
+        starts = np.searchsorted(level[order], np.arange(len(chances) + 1))
+        layers = [order[start:end] for start, end in pairwise(starts)]
+        value, reach, slopes = np.zeros(len(level)), np.zeros(len(level)), [0.0] * len(chances)
+        value[TRUE] = reach[root] = 1.0
+        for chance, layer in zip(reversed(chances), reversed(layers), strict=True):
+            value[layer] = chance * value[high[layer]] + (1 - chance) * value[low[layer]]
+        for index, (chance, layer) in enumerate(zip(chances, layers, strict=True)):
+            layer = layer[reach[layer] > 0]
+            came = reach[layer]
+            slopes[index] = float(np.sum(came * (value[high[layer]] - value[low[layer]])))
+            np.add.at(reach, high[layer], came * chance)
+            np.add.at(reach, low[layer], came * (1 - chance))
+        return slopes
 
     def holds(self, root: int, state: Mapping[str, bool]) -> bool:
         """Whether a function holds in one state of the variables."""
@@ -203,3 +264,13 @@ def _simple(one: int, other: int, absorbing: int, memo: dict[tuple[int, int], in
     if one <= TRUE:
         return absorbing if one == absorbing else other
     return one if one == other else memo.get((one, other))
+
+
+def _decided(asked: Node, memo: dict[Node, int]) -> int | None:
+    """If-then-else where its test is constant, its ends are equal or are the test's own, or it is known."""
+    test, then, other = asked
+    if test <= TRUE:
+        return then if test == TRUE else other
+    if then == other:
+        return then
+    return test if then == TRUE and other == FALSE else memo.get(asked)

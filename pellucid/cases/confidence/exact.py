@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pellucid.cases.confidence.diagram import Diagram
-from pellucid.cases.confidence.ordering import leaf_order
+from pellucid.cases.confidence.ordering import goal_order, leaf_order
 from pellucid.cases.confidence.structure import fold
 from pellucid.cases.evaluation.operator import TOP
 from pellucid.cases.graph import Graph
@@ -17,6 +17,8 @@ from pellucid.findings import InputError
 
 MOST_CAUSES = 12
 DEFAULT_BETA = 0.1
+# about a twentieth of a second, and about three quarters of one
+QUICK, MOST_NODES = 40_000, 400_000
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,22 @@ def compile_graph(graph: Graph) -> Compiled:
     Raises:
         InputError: Y74 when the leaves are shared in too many ways for an exact diagram.
     """
-    diagram = Diagram(leaf_order(graph, leaves_asked(graph)))
-    return Compiled(diagram, fold(graph, diagram))
+    usual = leaf_order(graph, leaves_asked(graph))
+    try:
+        return _compiled(graph, usual, QUICK)
+    except InputError:
+        # leaves shared between far goals: an order that takes longer to find
+        return _compiled(graph, goal_order(graph, usual), MOST_NODES)
+
+
+def _compiled(graph: Graph, order: Sequence[str], most: int) -> Compiled:
+    """With one order and at most so many nodes; what is asked later may take as many as any diagram."""
+    diagram = Diagram(order)
+    limit = diagram.limit
+    diagram.limit = min(limit, most)
+    compiled = Compiled(diagram, fold(graph, diagram))
+    diagram.limit = limit
+    return compiled
 
 
 @dataclass(frozen=True)

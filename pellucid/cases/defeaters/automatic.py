@@ -96,7 +96,8 @@ def challenged(
     ``D-capability-correlate`` holds when the interval of a benchmark's correlation with capability lies
     beyond 0.4 in size, ``D-unreliable`` when that of its reliability alpha lies below 0.7; when the
     interval straddles the limit the doubt is undecided, and so is the leaf. ``D-probe-only`` holds when
-    correlation alone carries a claim whose layer ``argument`` is ``causal``. Each is an element
+    correlation alone carries a claim that is causal by its layer ``argument`` or, without one, by its words.
+    Each is an element
     ``CSn_capability_Sn3`` with the layer ``automatic``, bound to the Finding that shows it; a leaf that
     waives the doubt with a reason keeps free of it. Attaching twice is attaching once; a newer Finding
     replaces the citation of an older one.
@@ -194,10 +195,9 @@ def _plain(name: str) -> str:
 def _probes(case: Case, find: Lookup) -> Iterator[_Doubt]:
     doubt = defeater("D-probe-only")
     for carried in carried_by_correlation(case.graph, find):
-        if not carried.word:
-            note = f" (for {carried.claim})"
-            ends = (_above(case, carried.leaf, carried.claim), carried.leaf)
-            yield _Doubt(doubt, carried.leaf, ends, _citing(case.nodes[carried.leaf]), ALWAYS, None, note)
+        note = f" (for {carried.claim})"
+        ends = (_above(case, carried.leaf, carried.claim), carried.leaf)
+        yield _Doubt(doubt, carried.leaf, ends, _citing(case.nodes[carried.leaf]), ALWAYS, None, note)
 
 
 def _above(case: Case, leaf: str, claim: str) -> str:

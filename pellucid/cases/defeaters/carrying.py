@@ -1,9 +1,11 @@
 """Whether correlation alone carries a causal claim: the lint on the vocabulary of the review paper.
 
-A claim is causal when its layer ``argument`` says so, or (weaker) when its words do. A Finding is
-correlational by its kind. What decides is the whole chain of support: with every interventional or formal
-Finding taken out and all else granted, does the claim still hold? Then correlation alone carries it. A leaf
-that only counts together with an intervention in the same support is in order.
+A claim is causal when its layer ``argument`` says so, or, without that layer, when its words clearly do. A
+Finding is correlational by its kind; one that only observes behaviour counts like it under a claim whose
+layer says causal, as long as nothing below that claim intervenes or proves. What decides is the whole chain
+of support: with every interventional or formal Finding taken out and all else granted, does the claim still
+hold? Then correlation alone carries it. A leaf that only counts together with an intervention in the same
+support is in order.
 
 Source: Bereska and Gavves 2024, arXiv 2404.14082, which parts methods into observational and interventional.
 """
@@ -20,18 +22,52 @@ from pellucid.cases.evaluation.kleene import Reading, Value, constant
 from pellucid.cases.evaluation.operator import background, settle
 from pellucid.cases.evidence.citations import Lookup, citation
 from pellucid.cases.graph import Graph
-from pellucid.cases.nodes import CITING, COUNTERS, SIDE, Node
+from pellucid.cases.nodes import CITING, COUNTERS, SIDE, Node, NodeKind
 from pellucid.findings import Header
 
-_CAUSAL_WORDS = re.compile(
-    r"\b(because of|causes|caused by|(is|are) responsible for|is the reason|due to|brings? about)\b",
+_THING = r"(?=\s+(?:the|an?|its|their|this|these|that|those|how|what|whether|when|which|every|each|both)\b)"
+"""What follows a verb that is a noun as well (control, drive, cause): what it acts on."""
+_NAMED = r"(?=\s+(?:\w+(?:tions?|sals?|ness|ity|[ae]nce|[ae]ncy|ing)|outputs?|answers?|behaviou?rs?)\b)"
+"""What it acts on, as one word without an article."""
+_PLAIN = re.compile(
+    r"\b(because of|due to(?! be\b)|causes|caused by|caused(?= (the|this|its)\b)|(is|are) the reason"
+    r"|brings? about|(is|are) (the|a) (\w+ )?cause of|(is|are) (driven|mediated|produced|controlled) by"
+    rf"|mediates?|cause{_THING})\b",
     re.IGNORECASE,
 )
+_ACTING = re.compile(
+    r"\b((is|are) (\w+ly )?responsible for|(is|are) used (by \w+( \w+){0,2} )?to compute"
+    rf"|leads? to|led to|produces?|(controls?|drives?|drove){_THING}|(controls|drives|drove){_NAMED})\b",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(
+    r"\b(not|no|never|cannot|neither|nor|none|nothing|nobody|without|unlikely|whether|if|unless|can|could|may|might|"
+    r"would|should|will|must)\b|n['’]t\b",
+    re.IGNORECASE,
+)
+_DENIES = re.compile(r"\W*(no|nothing|none|neither|little|few)\b", re.IGNORECASE)
+_OUTCOME = re.compile(
+    r"\b(harms?|risks?|outcomes?|damage|losses|incidents?|accidents?|catastrophes?|disasters?|threats?|dangers?)\b(?!-)",
+    re.IGNORECASE,
+)
+_NOUN = re.compile(
+    r"\b(the|an?|any|its|their|our|these|those|all|no|some|extra|common|root|hard|to|by|of|with|for)\s*$",
+    re.IGNORECASE,
+)
+_WHOLE = re.compile(
+    r"^\W*(((the|an?|our|each|every|any|this)\s+)?((?!of|in|on|from|inside|within|for|at)\w+\s+){0,2}?"
+    r"(systems?|models?|ai|agents?|assistants?|pipelines?|protocols?|deployments?|evaluations?|probes?|classifiers?"
+    r"|scripts?|tests?|methods?|formulas?|teams?|boards?|officers?|owners?|reviewers?|operators?|staff|company"
+    r"|lab|vendors?|organi[sz]ations?|developers?|people|person|s|it|they|he|she|we)"
+    r"|(the\s+)?(decision|deploying|using|releasing|use|release)\b.*)\s*$",
+    re.IGNORECASE,
+)
+_BASE = re.compile(r"(cause|drive|control|mediate|produce|lead to|bring about)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Carried:
-    """A leaf whose correlational Finding, with others of its sort, is enough for a causal claim."""
+    """A leaf whose observation, with others of its sort, is all that a causal claim rests on."""
 
     leaf: str
     """The leaf."""
@@ -42,19 +78,63 @@ class Carried:
 
 
 def causal_word(node: Node) -> str | None:
-    """How an element says that it is a causal claim: empty by its layer, its words, None if it does not."""
+    """How an element says that it is a causal claim: empty by its layer, its words, None if it does not.
+
+    The layer ``argument`` (or ``argumentType``) decides alone where it stands: ``causal`` is causal, every
+    other word is not.
+    """
     if node.kind in COUNTERS or node.kind in SIDE or node.kind in CITING:
         return None
-    stated = node.layer("argument")
+    stated = node.layer("argument") or node.layer("argumentType")
     if stated is not None:
         return "" if stated.strip().lower() == "causal" else None
-    found = _CAUSAL_WORDS.search(node.text or "")
-    return found[0].lower() if found else None
+    return worded_cause(node.text or "") if node.kind is NodeKind.GOAL else None
+
+
+def worded_cause(text: str) -> str | None:
+    """The words by which a text clearly explains something by its cause, in small letters; None without.
+
+    Denied, possible and conditional causes, claims about harm and other outcomes, and what a whole system, a
+    method or a person does are no causal explanations.
+
+    Example:
+        >>> worded_cause("The circuit drives the refusal"), worded_cause("It does not lead to harm")
+        ('drives', None)
+    """
+    clauses = re.split(r"[.;:!?,](?:\s|$)|\b(?:but|while|although)\b", text)
+    return next((word for clause in clauses for word in _causes(clause)), None)
+
+
+def _causes(clause: str) -> Iterator[str]:
+    """The causal words of one clause that are neither denied nor about an outcome."""
+    if _OUTCOME.search(clause):
+        return
+    for pattern in (_PLAIN, _ACTING):
+        for found in pattern.finditer(clause):
+            before = clause[: found.start()]
+            if pattern is _ACTING and _WHOLE.match(before):
+                continue
+            denied = _DENIED.search(before) or _DENIES.match(clause[found.end() :])
+            if not denied and not _is_noun(before, found[0]):
+                yield found[0].lower()
+
+
+def _is_noun(before: str, word: str) -> bool:
+    """Whether a word is no verb here: ``the controls``, ``a common cause``, ``to produce``."""
+    bare = word.lower()
+    if _BASE.match(bare):
+        return not before.strip() or bool(_NOUN.search(before))
+    return bare in ("controls", "drives", "causes") and bool(_NOUN.search(before))
 
 
 def is_correlational(header: Header | None) -> bool:
     """Whether a Finding can show no more than a correlation."""
     return header is not None and header.evidence == "correlational"
+
+
+def is_observed(header: Header | None) -> bool:
+    """Whether a Finding tells what was seen of behaviour, with no intervention; a log does."""
+    return header is not None and header.evidence == "behavioural" and not is_interventional(header)
 
 
 def is_interventional(header: Header | None) -> bool:
@@ -65,7 +145,7 @@ def is_interventional(header: Header | None) -> bool:
 
 
 def carried_by_correlation(graph: Graph, find: Lookup) -> list[Carried]:
-    """Each correlational leaf that a causal claim rests on without an intervention.
+    """Each correlational or observed leaf that a causal claim rests on without an intervention.
 
     Args:
         graph: the argument.
@@ -87,24 +167,22 @@ class _Support:
         claims = {
             name: word for name, node in self.graph.nodes.items() if (word := causal_word(node)) is not None
         }
-        if not claims or not self.weak:
-            return
-        for leaf in self.weak:
-            for claim in self._nearest(leaf, claims):
-                yield Carried(leaf, claim, claims[claim])
+        stated = {name: word for name, word in claims.items() if not word and not self._intervened(name)}
+        for leaf, header in self.headers.items() if claims else ():
+            kept = claims if is_correlational(header) else stated if is_observed(header) else {}
+            if kept and self.graph.nodes[leaf].kind not in COUNTERS:
+                for claim in self._nearest(leaf, kept):
+                    yield Carried(leaf, claim, claims[claim])
+
+    def _intervened(self, claim: str) -> bool:
+        """Whether anything interventional or formal lies below a claim."""
+        below = self.graph.reach([claim], self.graph.support)
+        return any(is_interventional(self.headers.get(name)) for name in below)
 
     @cached_property
     def headers(self) -> Mapping[str, Header | None]:
         """What each element cites."""
         return {name: cited(node, self.find) for name, node in self.graph.nodes.items() if citation(node)}
-
-    @cached_property
-    def weak(self) -> list[str]:
-        """Elements, not on the side of a challenge, that cite a correlational Finding."""
-        counters = {name for name, node in self.graph.nodes.items() if node.kind in COUNTERS}
-        return [
-            name for name, header in self.headers.items() if is_correlational(header) and name not in counters
-        ]
 
     @cached_property
     def granted(self) -> Mapping[str, Value]:

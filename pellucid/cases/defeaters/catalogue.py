@@ -101,9 +101,9 @@ _ALL = (
         "D-probe-only",
         "undercutting",
         "A correlation is offered for a causal claim; nobody intervened",
-        "Correlational evidence that alone would carry a causal claim",
+        "Correlational or merely observed evidence that alone would carry a causal claim",
         "Bereska and Gavves 2024, arXiv 2404.14082, on observation and intervention",
-        "the vocabulary of the Finding: its evidence is correlational",
+        "the vocabulary of the Finding: correlational, or behavioural and only observed",
     ),
     Defeater(
         "D-shallow",

@@ -5,19 +5,37 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
 
 from pellucid.cases.nodes import Node
-from pellucid.findings import Finding, Header
+from pellucid.findings import Finding, Header, InputError
+
+
+@runtime_checkable
+class Stored(Protocol):
+    """What a store offers to a case."""
+
+    def header(self, identity: str) -> Header:
+        """The header of a Finding by its id; raises LookupError when there is none."""
+
+    def find(self, kind: str) -> list[Header]:
+        """Headers of one kind, the newest first."""
+
 
 Findings = (
-    Mapping[str, "Finding | Header"]
-    | Iterable["Finding | Header"]
-    | Callable[[str], "Finding | Header | None"]
+    Mapping[str, Finding | Header]
+    | Iterable[Finding | Header]
+    | Callable[[str], Finding | Header | None]
+    | Finding
+    | Header
+    | Stored
 )
 
 ACCEPTED_LOG = "evaluation.log"
 REFUSED_LOG = "evaluation.log_refused"
 LOGS = frozenset({ACCEPTED_LOG, REFUSED_LOG})
+LISTED = (ACCEPTED_LOG, REFUSED_LOG, "metascience.capability_correlation", "metascience.reliability")
+"""Kinds that a case asks for otherwise than by id: logs by digest, and what is known of benchmarks."""
 SHORTEST = 8
 _DIGEST = re.compile(rf"[0-9a-f]{{{SHORTEST},64}}")
 
@@ -110,7 +128,11 @@ def lookup(findings: Findings) -> Lookup:
 
     Args:
         findings: a mapping by id, any iterable of Findings or Headers, or a callable (``store.header``).
-            A callable is asked for logs too, as ``log:SHA256`` or ``log:SHA256:SCORER``.
+            A callable is asked for logs too, as ``log:SHA256`` or ``log:SHA256:SCORER``. One Finding alone,
+            or a store, will do as well.
+
+    Raises:
+        InputError: Y85 for anything else.
 
     A Finding that answers to an id or digest which is not its own counts as absent: evidence is bound by
     digest. Of several Findings on one log and scorer the newest counts.
@@ -119,10 +141,32 @@ def lookup(findings: Findings) -> Lookup:
         return findings
     if callable(findings):
         return Lookup(findings)
+    if isinstance(findings, Stored):
+        return _stored(findings)
     if isinstance(findings, Mapping):
         return Lookup(findings.get, findings.values)
-    held = {found.id: found for found in findings}
+    listed = [findings] if isinstance(findings, Finding | Header) else findings
+    held = {found.id: found for found in _findings(listed)}
     return Lookup(held.get, held.values)
+
+
+def _stored(store: Stored) -> Lookup:
+    # a store gives the newest first; of two of one second the later one counts
+    return Lookup(store.header, lambda: [one for kind in LISTED for one in reversed(store.find(kind=kind))])
+
+
+def _findings(listed: object) -> list[Finding | Header]:
+    plural = isinstance(listed, Iterable) and not isinstance(listed, str)
+    found: list[Any] = list(listed) if plural else [listed]  # type: ignore[call-overload]
+    strange = next((one for one in found if not isinstance(one, Finding | Header)), None)
+    if strange is not None or found == [None]:
+        problem = f"The evidence of a case was given as {type(strange).__name__}."
+        raise InputError(
+            "Y85",
+            problem,
+            "Give Findings or their headers, a mapping of them by id, a store, or store.header.",
+        )
+    return found
 
 
 def _header(found: Finding | Header) -> Header:

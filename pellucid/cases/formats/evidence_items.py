@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from pellucid.cases.evaluation.kleene import Value
@@ -23,6 +24,7 @@ from pellucid.findings import (
     InputError,
     Kind,
     Measure,
+    MissingError,
     Subject,
     did_you_mean,
     register,
@@ -138,11 +140,11 @@ def _refs(provenance: Mapping[str, Any]) -> tuple[Subject | None, DataRef | None
 # Reading ---------------------------------------------------------------------------------------
 
 
-def read_evidence_items(text: str, file: str) -> tuple[EvidenceItem, ...]:
+def read_evidence_items(text: str | Path, file: str = "") -> tuple[EvidenceItem, ...]:
     """Read one item or a list of items, strictly.
 
     Args:
-        text: JSON: an object, or a list of objects.
+        text: a file, or JSON: an object, or a list of objects.
         file: what messages call it.
 
     Raises:
@@ -156,9 +158,22 @@ def read_evidence_items(text: str, file: str) -> tuple[EvidenceItem, ...]:
 
     Source: AssurancePlatform, runtime evidence item, formatVersion 0.1.
     """
+    text, file = _json_and_name(text, file)
     document = read_json(text, file=file, code="Y40")
     items = document if isinstance(document, list) else [document]
     return tuple(_item(item, f"{file}: item {number}") for number, item in enumerate(items, 1))
+
+
+def _json_and_name(source: str | Path, file: str) -> tuple[str, str]:
+    """The text of a document and what messages call it; a string that begins no JSON is a path."""
+    if isinstance(source, str) and (file or source.lstrip()[:1] in ("", "{", "[")):
+        return source, file or "text"
+    try:
+        return Path(source).read_text(encoding="utf-8"), file or str(source)
+    except FileNotFoundError:
+        raise MissingError("Y42", f"No file {source} of evidence items.", "Give a path, or JSON.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError("Y40", f"{source} cannot be read: {error}.", "Give JSON in UTF-8.") from None
 
 
 def _item(item: Any, number: str) -> EvidenceItem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pellucid.cases.formats.exchange import Modules
@@ -24,13 +24,25 @@ def read_sources(sources: Iterable[str | Path]) -> Modules:
         InputError: Y01 when a file cannot be read; else as the format says.
     """
     modules: dict[str, Module] = {}
-    for source in sources:
+    for source in _each(sources):
         if isinstance(source, str) and is_text(source):
             for module in _parsed(source, "text", recognised(source, "text"))[0]:
                 modules[f"text {len(modules)}"] = module
         else:
             _read_file(Path(source), str(source), modules)
     return tuple(modules.values())
+
+
+def _each(sources: Iterable[object]) -> Iterator[str | Path]:
+    """Every source, those of lists too; InputError Y01 for what is neither a path nor a text."""
+    for source in sources:
+        if isinstance(source, list | tuple):
+            yield from _each(source)
+        elif isinstance(source, str | Path):
+            yield source
+        else:
+            problem = f"A case was to be read from {type(source).__name__}."
+            raise InputError("Y01", problem, "Give a path or a text, or several.")
 
 
 def is_text(source: str) -> bool:

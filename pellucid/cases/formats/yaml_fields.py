@@ -11,6 +11,7 @@ OURS = frozenset(
     [
         "accepted",
         "argument",
+        "argumentType",
         "away",
         "block",
         "choice",

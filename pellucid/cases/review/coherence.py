@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import combinations
 
 from pellucid.cases.review.events import parse_time
@@ -47,13 +47,14 @@ def _reconciled(state: State, one: Review, other: Review) -> bool:
     return any(made.claim == one.claim and both <= set(made.decisions) for made in state.reconciliations)
 
 
-def check_coherence(state: State, now: datetime) -> list[Diagnostic]:
+def check_coherence(state: State, now: datetime | None = None) -> list[Diagnostic]:
     """T01 to T03 and R08: what is missing for each open review, and where tracks contradict each other.
 
     Args:
         state: what the log has come to.
-        now: the moment of the check; the speed target of a track is judged by it.
+        now: the moment of the check, by which the speed target of a track is judged; None: this one.
     """
+    now = now or datetime.now(UTC)
     reviews = [review for _, review in sorted(state.reviews.items())]
     live = (found for one in reviews if one.status in LIVE for found in _pending(state, one, now))
     left = (found for one in reviews if one.status in (*LIVE, "superseded") for found in _waiting(one))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pellucid.cases.case import Case
     from pellucid.cases.evaluation.verdict import Verdict
 
-_ATTESTED = ("finding", "need", "defeater", "argument", "sha256", "automatic", "backfire")
+_ATTESTED = ("finding", "need", "defeater", "argument", "argumentType", "sha256", "automatic", "backfire")
 """Layers that are digests, or words of the language itself, and so may be seen by everyone."""
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 SourcesArgument = Annotated[
     list[str],
     typer.Argument(
-        help="Folder or files of Inspect logs, or one CSV of items (lines) x respondents (columns)."
+        help="Folder or files of Inspect logs, or one CSV of items and respondents whose header begins with "
+        "'item' or 'model', whichever its lines are."
     ),
 ]
 
@@ -37,8 +38,9 @@ def instruments(
         ),
     ] = "",
     rows: Annotated[
-        str, typer.Option("--rows", help="What a line of a CSV is: items or respondents.")
-    ] = "items",
+        str | None,
+        typer.Option("--rows", help="What a line of a CSV is: items or respondents; default by its header."),
+    ] = None,
     scorer: Annotated[str | None, typer.Option("--scorer", help="The scorer to read from logs.")] = None,
     model: Annotated[
         str, typer.Option("--model", help="Item response model: auto, 1PL, 2PL or 3PL.")
@@ -65,7 +67,9 @@ def instruments(
 
     config = InstrumentsConfig(
         benchmark=benchmark,
-        rows=cast("Literal['items', 'respondents']", one_of("rows", rows, ("items", "respondents"))),
+        rows=cast(
+            "Literal['items', 'respondents'] | None", rows and one_of("rows", rows, ("items", "respondents"))
+        ),
         scorer=scorer,
         model=cast("Literal['auto', '1PL', '2PL', '3PL']", model),
         threshold=threshold,
