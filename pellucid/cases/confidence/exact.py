@@ -19,6 +19,8 @@ MOST_CAUSES = 12
 DEFAULT_BETA = 0.1
 # about a twentieth of a second, and about three quarters of one
 QUICK, MOST_NODES = 40_000, 400_000
+# more states than this seldom fit, so that less time is spent on trying
+HOPEFUL = 1e7
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ def compile_graph(graph: Graph) -> Compiled:
         return _compiled(graph, usual, QUICK)
     except InputError:
         # leaves shared between far goals: an order that takes longer to find
-        return _compiled(graph, goal_order(graph, usual), MOST_NODES)
+        order, states = goal_order(graph, usual)
+        return _compiled(graph, order, MOST_NODES if states < HOPEFUL else MOST_NODES // 2)
 
 
 def _compiled(graph: Graph, order: Sequence[str], most: int) -> Compiled:

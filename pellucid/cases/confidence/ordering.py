@@ -116,7 +116,7 @@ def _places(order: Sequence[int]) -> list[int]:
 # By goal -----------------------------------------------------------------------------------------
 
 
-def goal_order(graph: Graph, usual: Sequence[str]) -> tuple[str, ...]:
+def goal_order(graph: Graph, usual: Sequence[str]) -> tuple[tuple[str, ...], float]:
     """The leaves goal by goal, the goals in a sequence that leaves few counts to be remembered at a time.
 
     Between two leaves a diagram has to know of every goal that has begun and not ended how many of its leaves
@@ -126,11 +126,14 @@ def goal_order(graph: Graph, usual: Sequence[str]) -> tuple[str, ...]:
     Args:
         graph: the argument.
         usual: all its leaves in the order of ``leaf_order``; it is given back when nothing better is found.
+
+    Returns:
+        The order, and how many states it has to tell apart at the most; 0 when that was not counted.
     """
     place = {name: index for index, name in enumerate(usual)}
     gates = _gates(graph, place)
     if not 1 < len(gates.leaves) <= MOST_GATES:
-        return tuple(usual)
+        return tuple(usual), 0.0
     size = len(gates.leaves)
     step = max(1, size // max(1, min(STARTS, GREEDY_WORK // size**2)))
     sequence = min((_greedy(gates, first) for first in range(0, size, step)), key=gates.cost)
@@ -138,7 +141,8 @@ def goal_order(graph: Graph, usual: Sequence[str]) -> tuple[str, ...]:
     walked = list(range(len(usual)))
     taken = set(order)
     order += [leaf for leaf in walked if leaf not in taken]
-    return tuple(usual[leaf] for leaf in min(walked, order, key=gates.states))
+    best = min(walked, order, key=gates.states)
+    return tuple(usual[leaf] for leaf in best), gates.states(best)
 
 
 @dataclass(frozen=True)
