@@ -227,5 +227,5 @@ def test_an_interrupted_audit_keeps_what_it_has_and_goes_on(place, pellucid):
 def stored(place, pellucid) -> list[str]:
     if not (place.folder / "p.db").exists():
         return []
-    status, out, _ = pellucid("findings", "list", "--store", place.store, "--json")
+    status, out, _ = pellucid("findings", "list", "--limit", 1000, "--store", place.store, "--json")
     return [finding["id"] for finding in json.loads(out)] if status == 0 else []
