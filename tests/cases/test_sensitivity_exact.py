@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import random
-import time
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -357,13 +356,9 @@ def test_two_hundred_shared_leaves_are_ranked(seed: int) -> None:
         name: LeafConfidence(Opinion.certain(draw.uniform(0.9, 0.999))) for name in leaves_asked(case.graph)
     }
     assert len(leaves) == 200
-    started = time.process_time()
     rows = sensitivities(case.graph, leaves)
-    spent = time.process_time() - started
     assert len(rows) == 200
     assert all(row.birnbaum is not None and row.birnbaum >= 0 for row in rows)
-    # the target is one second; the bar leaves room for a busy machine, and the figure itself is in benchmarks
-    assert spent < 5
     for row in rows[:3]:
         ends = [dict.fromkeys([row.leaf], LeafConfidence(Opinion.certain(end))) for end in (1.0, 0.0)]
         tops = []
@@ -444,12 +439,10 @@ def test_a_chain_of_thousands_of_replies_is_inverted_once() -> None:
         Node(f"CSn{index}", challenges=(f"CSn{index - 1}",) if index else ("G1",)) for index in range(size)
     ]
     graph = Case.of([Node("G1", supported_by=("Sn1",)), Node("Sn1"), *counters]).graph
-    started = time.process_time()
     compiled = compile_graph(graph)
     found = node_probabilities(compiled, scenarios(graph, dict.fromkeys(compiled.diagram.names, 0.5)))
     # v = (1 - v) / 2, from the last reply up
     assert found["CSn0"] == pytest.approx(1 / 3, abs=1e-12)
-    assert time.process_time() - started < 5  # half a second; inverting at each reply takes 20
 
 
 # Common causes -----------------------------------------------------------------------------------

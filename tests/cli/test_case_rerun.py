@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,13 +99,11 @@ def rerun(pellucid, bench: Bench, *options: object, case: object = None):
     return status, json.loads(out)
 
 
-def test_nothing_stale_is_quick_and_twice_the_same(bench, pellucid):
+def test_nothing_stale_runs_nothing_and_is_twice_the_same(bench, pellucid):
     found = bench.measure("a", "b")
     bench.put(*found)
     bench.write(*found)
-    begun = time.perf_counter()
     first = rerun(pellucid, bench)
-    assert time.perf_counter() - begun < 2
     assert first == rerun(pellucid, bench)
     status, answer = first
     assert (status, answer["steps"], answer["outcomes"], answer["refused"]) == (0, [], [], [])
