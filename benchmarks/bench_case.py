@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import random
 import statistics
 import tempfile
 import time
@@ -11,13 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pellucid.cases import Case, Node
-from pellucid.cases.evaluation.verdict import Verdict, judge
-from pellucid.cases.evidence.evidence import Evidence
-from pellucid.cli.commands.case_rerun import plan_of, verdict_of
+from pellucid.cases.evaluation.verdict import Verdict
+from pellucid.cli.commands.case_rerun import plan_of
 from pellucid.findings import Finding, Kind, Measure, Subject, start
 from pellucid.store import Store, open_store
 from pellucid.store.evidence import evidence_in
-from pellucid.web.present import present_of
+from pellucid.web.present import World, world_of
 
 CITATIONS = 1000
 KIND = Kind(
@@ -68,14 +68,26 @@ def seconds(work: Callable[[], object], runs: int = 5) -> float:
 
 
 def evaluated(case: Case, store: Store, present: dict[str, str]) -> Verdict:
-    """The verdict with every Finding read from the store."""
-    return judge(case.graph, Evidence.of(case.graph, evidence_in(store), present, modules=case.modules))
+    """The verdict with every Finding looked up in the store."""
+    return case.evaluate(evidence_in(store), present)
 
 
 def derived(case: Case, store: Store) -> Verdict:
-    """The verdict as ``pellucid case rerun`` derives it when nothing has changed."""
-    find = evidence_in(store)
-    return verdict_of(case, store, present_of(case, store, find), find)
+    """The verdict as the command line derives it, with digests of what exists."""
+    return world_of(case, store).verdict()
+
+
+def shared(leaves: int = 200, goals: int = 100) -> Case:
+    """Every leaf supports several goals; each goal needs all, any or two of four leaves near each other."""
+    draw = random.Random(0)
+    made = []
+    for index in range(goals):
+        near = [f"Sn{(index * leaves // goals + step) % leaves}" for step in range(7)]
+        need = (("need", draw.choice(["any", "all", "2"])),)
+        made.append(Node(f"G{index + 1}", supported_by=tuple(draw.sample(near, 4)), layers=need))
+    used = {name for node in made for name in node.supported_by}
+    ends = [Node(name, layers=(("confidence", f"{draw.uniform(0.9, 0.999):.4f}"),)) for name in sorted(used)]
+    return Case.of([Node("G0", supported_by=tuple(node.id for node in made)), *made, *ends])
 
 
 def main() -> None:
@@ -99,9 +111,14 @@ def report(case: Case, text: str, store: Store) -> None:
         "evaluate, Findings at hand": lambda: case.evaluate(held, changed),
         "evaluate, Findings from the store": lambda: evaluated(case, store, changed),
         "the same with digests of what exists": lambda: derived(case, store),
-        "plan what must run again": lambda: plan_of(case, store, changed, only_stale=True),
+        "plan what must run again": lambda: plan_of(
+            World(case, case, evidence_in(store), changed, []), only_stale=True
+        ),
         "check, Findings at hand": lambda: case.check(held, changed),
     }
+    many = shared()
+    rows[f"rank {len(many.nodes) - 101} shared leaves exactly"] = many.sensitivity
+    rows[f"draw {len(case.nodes)} elements"] = case.render
     print(f"{len(case.citations)} citations, {len(case.nodes)} elements, {stale} stale after one change")
     for name, work in rows.items():
         print(f"{name:40s} {seconds(work):7.3f} s")
