@@ -115,8 +115,8 @@ def pellucid(a: argparse.Namespace) -> dict[str, float]:
     import torch
 
     from pellucid.dictionaries import TrainConfig
-    from pellucid.dictionaries.learner import Learner
-    from pellucid.dictionaries.sources import TensorSource
+    from pellucid.dictionaries.training.learner import Learner
+    from pellucid.dictionaries.training.sources import TensorSource
 
     rows, test = pool(a.pool, a.d, 1), pool(HELD_OUT, a.d, 2)
     # compiled before memory is taken: the compiler's own memory is paid once, not by training

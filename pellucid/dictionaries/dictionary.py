@@ -13,10 +13,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pellucid.dictionaries.convention import Convention
-from pellucid.dictionaries.engine import Engine
-from pellucid.dictionaries.gradients import Gradients, StepResult
+from pellucid.dictionaries.engines.compiled import Engine
+from pellucid.dictionaries.engines.gradients import Gradients, StepResult
+from pellucid.dictionaries.engines.selection import Codes
 from pellucid.dictionaries.randomness import stream
-from pellucid.dictionaries.selection import Codes
 from pellucid.findings import InputError
 
 TINY = 1e-12

@@ -9,7 +9,7 @@ import torch
 
 from pellucid.dictionaries import CompiledEngine, Convention, TopK, TorchEngine
 from pellucid.dictionaries.dictionary import Auxiliary
-from pellucid.dictionaries.gradients import Gradients
+from pellucid.dictionaries.engines.gradients import Gradients
 
 ENGINES = [TorchEngine(), CompiledEngine()]
 CASES = [

@@ -8,8 +8,8 @@ import torch
 from dictionary_models import identity, small_model
 
 from pellucid.dictionaries import Convention, TopK, important_latents
-from pellucid.dictionaries import evaluation as evaluating
-from pellucid.dictionaries.importance import token_losses
+from pellucid.dictionaries.judging import evaluation as evaluating
+from pellucid.dictionaries.reading.importance import token_losses
 from pellucid.findings import InputError
 
 SITE = "blocks.0.resid_post"

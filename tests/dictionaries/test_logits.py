@@ -7,7 +7,7 @@ import torch
 from dictionary_models import small_model
 
 from pellucid.dictionaries import TopK, logit_effects
-from pellucid.dictionaries.logits import lens
+from pellucid.dictionaries.reading.logits import lens
 from pellucid.findings import InputError
 
 

@@ -6,8 +6,8 @@ import torch
 from dictionary_worlds import cosines, mcc, planted_transcoder, zipf_world
 
 from pellucid.dictionaries import TopK, TrainConfig, train
-from pellucid.dictionaries.learner import Learner
-from pellucid.dictionaries.sources import TensorSource
+from pellucid.dictionaries.training.learner import Learner
+from pellucid.dictionaries.training.sources import TensorSource
 from pellucid.organisms.superposition import ToyConfig, toy_rows, train_toy, world
 
 CONFIG = TrainConfig(n_features=256, k=8, steps=1000, batch=512, lr=3e-3)

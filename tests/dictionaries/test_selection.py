@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.dictionaries import Codes, CompiledEngine, TorchEngine
-from pellucid.dictionaries.engine import tile_rows
-from pellucid.dictionaries.selection import top_indices
+from pellucid.dictionaries.engines.compiled import tile_rows
+from pellucid.dictionaries.engines.selection import top_indices
 
 ENGINES = [TorchEngine(), CompiledEngine()]
 
@@ -105,7 +105,7 @@ def test_a_tile_has_rows_whatever_the_width():
 
 def test_loops_compile_where_nothing_can_be_cached(monkeypatch):
     """A read-only installation without a cache folder: numba refuses cache=True when a function is made."""
-    from pellucid.dictionaries import kernels
+    from pellucid.dictionaries.engines import kernels
 
     original = kernels.numba.njit
 

@@ -10,7 +10,7 @@ import torch
 from dictionary_models import small_model
 
 from pellucid.dictionaries import TrainConfig, train
-from pellucid.dictionaries.sources import PIECES, SAMPLE, ShardSource, TensorSource, resolve
+from pellucid.dictionaries.training.sources import PIECES, SAMPLE, ShardSource, TensorSource, resolve
 from pellucid.findings import InputError
 from pellucid.models.harvest import harvest
 
@@ -85,7 +85,7 @@ def test_training_from_shards_is_training_from_their_rows_up_to_the_order(shards
 
 
 def test_samples_of_long_harvests_are_runs_from_everywhere(shards, monkeypatch):
-    import pellucid.dictionaries.sources as sources
+    import pellucid.dictionaries.training.sources as sources
 
     monkeypatch.setattr(sources, "SAMPLE", PIECES * 2)
     sample = ShardSource(shards).sample([SITE])[SITE]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pellucid.dictionaries import CompiledEngine, Convention, TopK, TorchEngine, engine_for
-from pellucid.dictionaries import engine as engines
+from pellucid.dictionaries.engines import compiled as engines
 from pellucid.findings import InputError
 
 

@@ -11,9 +11,9 @@ from dictionary_models import small_model
 from dictionary_worlds import zipf_world
 
 from pellucid.dictionaries import CompiledEngine, TorchEngine, TrainConfig, train, train_suite
-from pellucid.dictionaries.initial import geometric_median, mean_norm_scale
-from pellucid.dictionaries.learner import Learner
-from pellucid.dictionaries.sources import TensorSource
+from pellucid.dictionaries.training.initial import geometric_median, mean_norm_scale
+from pellucid.dictionaries.training.learner import Learner
+from pellucid.dictionaries.training.sources import TensorSource
 from pellucid.findings import InputError, MissingError
 
 CONFIG = TrainConfig(n_features=48, k=4, steps=40, batch=64, lr=2e-3, log_every=10, checkpoint_every=15)

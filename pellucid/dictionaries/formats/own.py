@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 
 from pellucid.dictionaries.convention import Convention
 from pellucid.dictionaries.dictionary import Dictionary
-from pellucid.dictionaries.topk import TopK
+from pellucid.dictionaries.variants.topk import TopK
 from pellucid.findings import InputError, MissingError, did_you_mean
 
 FORMATS = ("pellucid",)

@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pellucid.dictionaries.gradients import Gradients
-from pellucid.dictionaries.reference import TorchEngine
-from pellucid.dictionaries.selection import Codes
+from pellucid.dictionaries.engines.gradients import Gradients
+from pellucid.dictionaries.engines.reference import TorchEngine
+from pellucid.dictionaries.engines.selection import Codes
 
 TILE_BYTES = 2**21  # pre-activations of one row tile stay in the cache until they are selected from
 LEAST_ROWS = 128  # a matrix product of fewer rows reads the encoder for too little work
@@ -83,7 +83,7 @@ class CompiledEngine:
         weights: Float[Tensor, " feature"] | None = None,
     ) -> Codes:
         """Codes of the k best-ranked pre-activations; `weights` (above 0) multiply h for the ranking only."""
-        from pellucid.dictionaries.kernels import select_rows
+        from pellucid.dictionaries.engines.kernels import select_rows
 
         n, n_features = len(inputs), len(encoder)
         indices = torch.empty((n, k), dtype=torch.int32)
@@ -109,7 +109,7 @@ class CompiledEngine:
         target: Float[Tensor, "batch d_out"],
     ) -> tuple[Float[Tensor, "batch d_out"], Float[Tensor, "batch k"]]:
         """e = reconstruction - target, and W_dec[i] . e for each code (0 where it is unused)."""
-        from pellucid.dictionaries.kernels import errors_of_rows
+        from pellucid.dictionaries.engines.kernels import errors_of_rows
 
         error, slopes = torch.empty_like(target), torch.empty_like(codes.values)
         arrays = (codes.indices, codes.values, decoder, bias, target, error, slopes)
@@ -128,7 +128,7 @@ class CompiledEngine:
         add: bool = False,
     ) -> None:
         """Write (or add) the gradients of factor/2 * sum e^2, latent by latent in the order of the batch."""
-        from pellucid.dictionaries.kernels import count_hits, gradients_of_latents, sort_hits
+        from pellucid.dictionaries.engines.kernels import count_hits, gradients_of_latents, sort_hits
 
         indices, values = codes.indices.numpy(), codes.values.numpy()
         hits = torch.zeros(codes.n_features + 1, dtype=torch.int64)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pellucid.compute import SILENT, Progress
 from pellucid.dictionaries.dictionary import Dictionary
-from pellucid.dictionaries.evaluation import batches, tokens_sha256
+from pellucid.dictionaries.judging.evaluation import batches, tokens_sha256
 from pellucid.dictionaries.splicing import check_fits
 from pellucid.findings import Array, DataRef, Finding, InputError, Kind, Measure, View, register, start
 from pellucid.models import Model

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pellucid.dictionaries.gradients import Gradients
-from pellucid.dictionaries.selection import Codes, top_indices
+from pellucid.dictionaries.engines.gradients import Gradients
+from pellucid.dictionaries.engines.selection import Codes, top_indices
 
 ROWS = 512  # rows at a time: gathered decoder rows take rows * k * width numbers
 

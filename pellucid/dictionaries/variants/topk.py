@@ -10,9 +10,9 @@ from torch import Tensor
 
 from pellucid.dictionaries.convention import Convention
 from pellucid.dictionaries.dictionary import Auxiliary, Dictionary
-from pellucid.dictionaries.engine import Engine, engine_for
-from pellucid.dictionaries.gradients import Gradients, StepResult
-from pellucid.dictionaries.selection import Codes, top_indices
+from pellucid.dictionaries.engines.compiled import Engine, engine_for
+from pellucid.dictionaries.engines.gradients import Gradients, StepResult
+from pellucid.dictionaries.engines.selection import Codes, top_indices
 from pellucid.findings import InputError
 
 

@@ -14,12 +14,12 @@ from torch import Tensor
 from pellucid.dictionaries.config import TrainConfig
 from pellucid.dictionaries.convention import Convention
 from pellucid.dictionaries.dictionary import Auxiliary, unit_rows
-from pellucid.dictionaries.engine import Engine, engine_for
-from pellucid.dictionaries.gradients import Gradients, StepResult
-from pellucid.dictionaries.initial import fold_scales, geometric_median, mean_norm_scale
+from pellucid.dictionaries.engines.compiled import Engine, engine_for
+from pellucid.dictionaries.engines.gradients import Gradients, StepResult
 from pellucid.dictionaries.randomness import stream
-from pellucid.dictionaries.sources import Rows, Source, resolve
-from pellucid.dictionaries.topk import TopK
+from pellucid.dictionaries.training.initial import fold_scales, geometric_median, mean_norm_scale
+from pellucid.dictionaries.training.sources import Rows, Source, resolve
+from pellucid.dictionaries.variants.topk import TopK
 from pellucid.findings import InputError
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from pellucid.compute import SILENT, Progress
 from pellucid.compute.progress import Task
-from pellucid.dictionaries.checkpoints import keep, resume
 from pellucid.dictionaries.config import TrainConfig
-from pellucid.dictionaries.engine import Engine
-from pellucid.dictionaries.learner import Learner
-from pellucid.dictionaries.sources import Source, source_of
-from pellucid.dictionaries.topk import TopK
+from pellucid.dictionaries.engines.compiled import Engine
+from pellucid.dictionaries.training.checkpoints import keep, resume
+from pellucid.dictionaries.training.learner import Learner
+from pellucid.dictionaries.training.sources import Source, source_of
+from pellucid.dictionaries.variants.topk import TopK
 
 
 def train(

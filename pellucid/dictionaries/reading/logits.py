@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pellucid.dictionaries.dictionary import Dictionary
-from pellucid.dictionaries.examples import check_latents, piece
+from pellucid.dictionaries.reading.examples import check_latents, piece
 from pellucid.dictionaries.splicing import check_fits
 from pellucid.findings import Array, Finding, InputError, Kind, Measure, View, register, start
 from pellucid.models import Model

@@ -16,7 +16,7 @@ from torch import Tensor
 from pellucid.findings import InputError
 
 if TYPE_CHECKING:
-    from pellucid.dictionaries.learner import Learner
+    from pellucid.dictionaries.training.learner import Learner
 
 NAMES = ("W_enc", "b_enc", "W_dec", "b_dec")
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")

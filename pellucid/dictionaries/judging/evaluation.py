@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pellucid.compute import SILENT, Progress
 from pellucid.dictionaries.dictionary import Dictionary
-from pellucid.dictionaries.engine import engine_for
+from pellucid.dictionaries.engines.compiled import engine_for
 from pellucid.dictionaries.splicing import check_fits
 from pellucid.findings import (
     Array,

@@ -14,7 +14,7 @@ from torch import Tensor
 from pellucid.compute import SILENT, Progress
 from pellucid.compute.progress import Task
 from pellucid.dictionaries.dictionary import Dictionary
-from pellucid.dictionaries.evaluation import batches, by_sequence, refuse_nothing, tokens_sha256
+from pellucid.dictionaries.judging.evaluation import batches, by_sequence, refuse_nothing, tokens_sha256
 from pellucid.dictionaries.splicing import check_fits
 from pellucid.findings import (
     Array,

@@ -1,0 +1,1 @@
+"""Dictionaries of attention outputs: by which head, from which token, and the induction-head question."""

@@ -1,0 +1,1 @@
+"""Dictionaries on disk: our own layout and those of other programs, one file each."""

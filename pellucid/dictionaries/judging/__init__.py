@@ -1,0 +1,1 @@
+"""How good a dictionary is: fidelity, truth where it is known, geometry, and how sure that is."""

@@ -1,0 +1,1 @@
+"""What single latents are about: examples, logit effects, importance, dashboards, explanations."""

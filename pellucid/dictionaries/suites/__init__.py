@@ -1,0 +1,1 @@
+"""Many dictionaries from one pass: training, conversion, generalisation, and how features split."""

@@ -1,0 +1,1 @@
+"""The kinds of dictionary: one small file each."""
