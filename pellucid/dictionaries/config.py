@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pellucid.dictionaries.convention import Convention
+from pellucid.dictionaries.training.objectives import LOCAL, Objective
 from pellucid.findings import InputError
 
+Variant = Literal["relu", "topk", "batchtopk", "jumprelu", "gated", "matryoshka"]
+WITH_K = ("topk", "batchtopk", "matryoshka")
+WITH_PRICE = ("relu", "jumprelu", "gated")
 LONG_DEAD = 10_000_000  # tokens without a fire, at most
 
 
@@ -25,14 +31,34 @@ class TrainConfig:
 
     n_features: int
     """Number of latents."""
-    k: int
-    """How many latents may be active for one row."""
+    k: int = 32
+    """How many latents may be active for one row; for the variants topk, batchtopk and matryoshka."""
     site: str = ""
     """Where activations are read; may stay empty where the source has one site only."""
     site_out: str | None = None
     """What is reconstructed; None: the same site. Another site makes a transcoder."""
-    variant: Literal["topk"] = "topk"
+    variant: Variant = "topk"
     """Kind of dictionary."""
+    objective: Objective = LOCAL
+    """What is minimised: the local error, or what the model's output loses."""
+    skip: bool = False
+    """Add a linear path from the raw input to the output (skip transcoder)."""
+    sparsity: float = 0.0
+    """Weight of the sparsity price: L1 for relu, of the gates for gated, L0 for jumprelu."""
+    sparsity_warmup: float = 0.05
+    """Share of the steps in which that weight grows linearly from 0."""
+    bandwidth: float = 0.05
+    """Width of the window in which jumprelu thresholds feel a gradient, in units of scaled h."""
+    threshold: float = 0.05
+    """Where jumprelu thresholds begin, in units of scaled h."""
+    widths: tuple[int, ...] = ()
+    """Nested widths of matryoshka; (): 1/16, 1/4 and all."""
+    k_start: int | None = None
+    """k of the first step, which falls linearly to k; None: no annealing."""
+    k_anneal: float = 0.1
+    """Share of the steps in which k falls."""
+    multi: float = 0.0
+    """Weight of a second reconstruction with 4 k latents (topk only)."""
     steps: int = 2000
     """Optimiser steps."""
     batch: int = 1024
@@ -43,10 +69,12 @@ class TrainConfig:
     """Share of the steps in which the learning rate grows linearly from 0."""
     decay: float = 0.2
     """Share of the steps, at the end, in which it falls linearly to 0."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Averaging of gradients and their squares in Adam."""
     clip: float = 1.0
     """Largest norm of the whole gradient; 0: never clip."""
     auxiliary: float = 1 / 32
-    """Weight of the loss that revives dead latents; 0: none."""
+    """Weight of the loss that revives dead latents; 0: none. For the variants with k."""
     dead_after: int | None = None
     """Rows without a fire after which a latent counts as dead; None: 10 % of the run, at most 10 million."""
     normalise: bool = True
@@ -57,6 +85,13 @@ class TrainConfig:
     """What top-k ranks by: h, or h times the length of the latent's decoder row."""
     unit_norm: bool = True
     """Keep decoder rows at length 1, without the gradient's part along them."""
+    initial: Literal["random", "orthogonal", "active_subspace"] = "random"
+    """First decoder rows: random directions, orthonormal as far as they go, or random directions in the
+    subspace that holds 99 % of the targets' variance (attention outputs fill only part of their space)."""
+    initial_length: float = 1.0
+    """Length of the first decoder rows; other than 1 only without unit_norm."""
+    resample_at: tuple[int, ...] = ()
+    """Steps at which latents that hardly fire start anew from badly reconstructed rows (relu, gated)."""
     excluded_positions: tuple[int, ...] = ()
     """Positions of each sequence that are left out; needs a source that knows positions."""
     excluded_tokens: tuple[int, ...] = ()
@@ -74,8 +109,37 @@ class TrainConfig:
         for name in ("n_features", "k", "steps", "batch", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 self._refuse(f"{name} is {getattr(self, name)}", f"Give {name} of at least 1.")
-        if self.k > self.n_features:
+        if self.variant not in WITH_K + WITH_PRICE:
+            known = ", ".join(WITH_K + WITH_PRICE)
+            self._refuse(f"there is no variant {self.variant!r}", f"There are: {known}.")
+        self._check_sparsity()
+        self._check_schedule()
+
+    def _check_sparsity(self) -> None:
+        """DI07 for settings that would have no effect on this variant, or cannot be."""
+        if self.variant in WITH_K and self.k > self.n_features:
             self._refuse(f"k is {self.k} for {self.n_features} latents", "Give k of at most n_features.")
+        if self.variant in WITH_K and self.sparsity:
+            remedy = f"Leave sparsity at 0, or choose one of {', '.join(WITH_PRICE)}."
+            self._refuse(f"{self.variant} has no sparsity price: k says how sparse it is", remedy)
+        if self.sparsity < 0 or self.bandwidth <= 0 or self.threshold < 0:
+            self._refuse("a negative price, bandwidth or threshold", "Give numbers above 0.")
+        if self.multi and self.variant != "topk":
+            self._refuse(f"multi has no effect on {self.variant}", "Leave multi at 0, or choose topk.")
+        if self.widths and self.variant != "matryoshka":
+            self._refuse(
+                f"widths have no effect on {self.variant}", "Leave widths empty, or choose matryoshka."
+            )
+        if self.resample_at and self.variant not in ("relu", "gated"):
+            remedy = "Leave it empty: dead latents of this variant are revived by the auxiliary loss."
+            self._refuse(f"resample_at has no effect on {self.variant}", remedy)
+        if self.initial_length != 1 and self.unit_norm:
+            remedy = "Leave initial_length at 1, or give unit_norm=False."
+            self._refuse("decoder rows are kept at length 1", remedy)
+        if self.k_start is not None and not self.k <= self.k_start <= self.n_features:
+            self._refuse(f"k_start is {self.k_start}", "Give k_start between k and n_features.")
+
+    def _check_schedule(self) -> None:
         if self.lr is not None and self.lr <= 0:
             self._refuse(f"the learning rate is {self.lr}", "Give lr above 0, or None.")
         if min(self.warmup, self.decay) < 0 or self.warmup + self.decay > 1:
@@ -108,11 +172,40 @@ class TrainConfig:
         automatic: Literal["none", "b_dec"] = "none" if self.transcoder else "b_dec"
         return Convention(
             subtract=automatic if self.subtract == "auto" else self.subtract,
+            skip="linear" if self.skip else "none",
             rank_score=self.rank_score,
             decoder_unit_norm=self.unit_norm,
             excluded_positions=self.excluded_positions,
             excluded_tokens=self.excluded_tokens,
         )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the variant's class is made with, as `Dictionary.settings()` gives it."""
+        own: dict[str, Any] = {"variant": self.variant}
+        if self.variant in WITH_K:
+            own["k"] = self.k
+        if self.variant == "matryoshka":
+            own["widths"] = self.widths
+        if self.variant == "jumprelu":
+            own |= {"bandwidth": self.bandwidth, "threshold": self.threshold}
+        return own
+
+    def record(self) -> dict[str, Any]:
+        """All settings as plain data."""
+        data = dataclasses.asdict(self)
+        return {**data, "objective": {"name": self.objective.name, **data["objective"]}}
+
+    def pressure(self, step: int) -> float:
+        """Weight of the sparsity price at a step."""
+        return self.sparsity * min(1.0, (step + 1) / (self.sparsity_warmup * self.steps + 1))
+
+    def k_at(self, step: int) -> int:
+        """k at a step: linear from k_start to k over the first `k_anneal` of the run."""
+        if self.k_start is None:
+            return self.k
+        left = max(0.0, 1 - step / max(1.0, self.k_anneal * self.steps))
+        return self.k + math.ceil((self.k_start - self.k) * left)
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, constant, linear decay to 0."""

@@ -13,17 +13,17 @@ from torch import Tensor
 
 from pellucid.findings import InputError
 
-# What is built so far; the record has the field's whole vocabulary so that other programs' files can be read.
+# What can be run; a value that is not here is refused when a file is read, never taken for another.
 BUILT: Mapping[str, tuple[str, ...]] = {
-    "input_transform": ("none",),
-    "subtract": ("none", "b_dec"),
-    "gate": ("topk",),
+    "input_transform": ("none", "scale", "centre", "token_norm", "layer_norm"),
+    "restore": ("exact", "without_epsilon", "none"),
+    "subtract": ("none", "b_dec", "b_pre"),
+    "gate": ("auto", "relu", "topk", "batchtopk", "jumprelu", "gated"),
     "rank_score": ("h", "h_norm"),
     "code_units": ("h", "h_norm"),
-    "threshold": ("none",),
-    "skip": ("none",),
-    "reshape": ("none",),
-    "model_processing": ("raw",),
+    "skip": ("none", "linear"),
+    "reshape": ("none", "heads"),
+    "model_processing": ("raw", "folded", "centred", "folded_and_centred"),
 }
 
 
@@ -32,7 +32,7 @@ class Convention:
     """How a dictionary encodes and decodes; `encode` and `decode` follow this record alone.
 
     Raises:
-        InputError: DI01 for a value that this version cannot run.
+        InputError: DI01 for a value that cannot be run.
 
     Example:
         >>> Convention(subtract="none").subtract
@@ -40,25 +40,34 @@ class Convention:
     """
 
     input_transform: str = "none"
-    """What is done to the input first."""
-    subtract: Literal["none", "b_dec"] = "b_dec"
+    """What is done to the input first: nothing, times `scale_in`, less its mean over the width (centre),
+    brought to length sqrt(width) (token_norm), or both less its mean and divided by its standard deviation
+    (layer_norm)."""
+    scale_in: float = 1.0
+    """Factor of the input, for input_transform scale."""
+    scale_out: float = 1.0
+    """The output is divided by it, for input_transform scale."""
+    epsilon: float = 1e-5
+    """Added to the standard deviation of layer_norm, which is the unbiased one."""
+    restore: str = "exact"
+    """How a token's own transform is undone on the output: exactly, for layer_norm without the epsilon, or
+    not at all."""
+    subtract: Literal["none", "b_dec", "b_pre"] = "b_dec"
     """What is subtracted from the transformed input before W_enc."""
-    gate: str = "topk"
-    """Which pre-activations h become codes."""
+    gate: str = "auto"
+    """Which pre-activations h become codes; auto: the gate of the dictionary's class."""
     rank_score: Literal["h", "h_norm"] = "h"
     """What top-k ranks by: h, or h times the length of the latent's decoder row."""
     code_units: Literal["h", "h_norm"] = "h"
     """What `encode` returns; `decode` divides by the decoder row's length in the second case."""
-    threshold: str = "none"
-    """Threshold of the gate; the comparison is strictly greater."""
     decoder_unit_norm: bool = True
     """Whether decoder rows are kept at length 1."""
-    skip: str = "none"
+    skip: Literal["none", "linear"] = "none"
     """Linear path from the raw input to the output."""
-    reshape: str = "none"
-    """How the site's axes become one."""
+    reshape: Literal["none", "heads"] = "none"
+    """How the site's axes become one: heads joins (head, d_head), head by head."""
     model_processing: str = "raw"
-    """Whether the model's norms were folded or its weights centred before training."""
+    """Whether the model's norms were folded or its writing weights centred before training."""
     excluded_positions: tuple[int, ...] = ()
     """Positions never trained on and never spliced, from the start of the sequence."""
     excluded_tokens: tuple[int, ...] = ()
@@ -69,7 +78,7 @@ class Convention:
             if getattr(self, name) not in allowed:
                 raise InputError(
                     "DI01",
-                    f"A dictionary with {name} {getattr(self, name)!r} cannot be run yet.",
+                    f"A dictionary with {name} {getattr(self, name)!r} cannot be run.",
                     f"This version runs {name}: {', '.join(allowed)}.",
                 )
 
@@ -94,7 +103,7 @@ class Convention:
     def from_dict(cls, data: Mapping[str, Any]) -> Convention:
         """The record back from plain data; DI02 for fields that this version does not know."""
         known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(data) - known)
+        unknown = sorted(set(data) - known - {"threshold"})  # threshold: written by the first version, unused
         if unknown:
             raise InputError(
                 "DI02",
@@ -102,4 +111,4 @@ class Convention:
                 "It was written by a newer version: update pellucid.",
             )
         lists = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
-        return cls(**{**data, **lists})
+        return cls(**{**{name: data[name] for name in data if name in known}, **lists})

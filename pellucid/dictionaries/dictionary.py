@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from pellucid.dictionaries.convention import Convention
-from pellucid.dictionaries.engines.compiled import Engine
-from pellucid.dictionaries.engines.gradients import Gradients, StepResult
+from pellucid.dictionaries.engines.compiled import Engine, engine_for
 from pellucid.dictionaries.engines.selection import Codes
 from pellucid.dictionaries.randomness import stream
+from pellucid.dictionaries.transforms import Moved, by_token_kind, transformed
 from pellucid.findings import InputError
 
 TINY = 1e-12
 
 
-@dataclass(frozen=True)
-class Auxiliary:
-    """What revives dead latents: they learn to reconstruct the error of the others (AuxK)."""
-
-    latents: Tensor
-    """Indices of the dead latents."""
-    weight: float
-    """Weight of their loss."""
-
-
 class Dictionary(nn.Module, ABC):
     """y_hat = decode(encode(x)): x read at `site_in`, y_hat stands for the activation at `site_out`.
 
-        h = W_enc (x - s) + b_enc,   z = gate(h),   y_hat = z W_dec + b_dec,   s = b_dec or 0
+        x' = T(x) - s,   h = W_enc x' + b_enc,   z = gate(h),   y_hat = undo(z W_dec + b_dec) (+ W_skip x)
 
-    The decoder is held with one contiguous row for each latent.
+    T, s and the gate are those of the convention record. The decoder is held with one contiguous row for
+    each latent.
 
     Arguments:
         d_in: width of the activation that is read.
@@ -49,6 +40,11 @@ class Dictionary(nn.Module, ABC):
         seed: of the initial decoder rows, random directions of length 1; the encoder starts as the decoder
             where the widths agree.
     """
+
+    gate_name: ClassVar[str]
+    """What the record's `gate` says of this class."""
+    encoder_bias: ClassVar[bool] = True
+    """Whether there is a b_enc; the gated variant has two biases of its own."""
 
     def __init__(
         self,
@@ -63,24 +59,38 @@ class Dictionary(nn.Module, ABC):
     ) -> None:
         super().__init__()
         width = d_in if d_out is None else d_out
+        self.convention = self._resolved(convention or Convention(), d_in, width)
         generator = stream("weights", seed)
         decoder = unit_rows(torch.randn((n_features, width), generator=generator))
         tied = width == d_in
         encoder = decoder.clone() if tied else torch.randn((n_features, d_in), generator=generator)
-        self.W_dec = nn.Parameter(decoder)
         self.W_enc = nn.Parameter(encoder if tied else unit_rows(encoder))
-        self.b_enc = nn.Parameter(torch.zeros(n_features))
+        self.b_enc = nn.Parameter(torch.zeros(n_features)) if self.encoder_bias else None
+        self.W_dec = nn.Parameter(decoder)
         self.b_dec = nn.Parameter(torch.zeros(width))
+        self.b_pre = nn.Parameter(torch.zeros(d_in)) if self.convention.subtract == "b_pre" else None
+        skip = self.convention.skip == "linear"
+        self.W_skip = nn.Parameter(torch.zeros(width, d_in)) if skip else None
         self.site_in = site_in
         self.site_out = site_in if site_out is None else site_out
-        self.convention = convention or Convention()
         self.training_record: dict[str, Any] = {}
-        if self.convention.subtract == "b_dec" and not tied:
+
+    def _resolved(self, convention: Convention, d_in: int, d_out: int) -> Convention:
+        """The record with this class's gate; DI01 and DI03 for one that cannot be this class's."""
+        if convention.gate not in ("auto", self.gate_name):
+            raise InputError(
+                "DI01",
+                f"The record says gate {convention.gate!r}, but {type(self).__name__} has the gate "
+                f"{self.gate_name!r}.",
+                "Give the class of that gate, or leave gate='auto'.",
+            )
+        if convention.subtract == "b_dec" and d_in != d_out:
             raise InputError(
                 "DI03",
-                f"b_dec of width {width} cannot be subtracted from an input of width {d_in}.",
+                f"b_dec of width {d_out} cannot be subtracted from an input of width {d_in}.",
                 "Give Convention(subtract='none') for a transcoder.",
             )
+        return dataclasses.replace(convention, gate=self.gate_name)
 
     @property
     def n_features(self) -> int:
@@ -104,43 +114,65 @@ class Dictionary(nn.Module, ABC):
         sha = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         for name, value in sorted(self.state_dict().items()):
             sha.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            sha.update(value.detach().cpu().contiguous().numpy().tobytes())
+            sha.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
         return sha.hexdigest()
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What the gate needs beside the convention record, as plain data."""
+        """The variant's name and what its class is made with, as plain data."""
 
     @abstractmethod
     def gate(self, h: Float[Tensor, "batch feature"]) -> Float[Tensor, "batch feature"]:
         """Which pre-activations become codes, in units of h."""
 
     @abstractmethod
-    def codes(self, x: Float[Tensor, "batch d_in"], engine: Engine | None = None) -> Codes:
-        """Sparse codes in units of h, without gradient."""
+    def activate(self, h: Float[Tensor, "batch feature"]) -> Float[Tensor, "batch feature"]:
+        """Codes as training makes them, with the gradients that training wants."""
 
     @abstractmethod
-    def step(
-        self,
-        x: Float[Tensor, "batch d_in"],
-        y: Float[Tensor, "batch d_out"],
-        engine: Engine,
-        gradients: Gradients,
-        auxiliary: Auxiliary | None,
-    ) -> StepResult:
-        """Loss and exact gradients of one batch; fills `gradients` and b_dec.grad."""
+    def penalty(
+        self, h: Float[Tensor, "batch feature"], z: Float[Tensor, "batch feature"], y: Tensor
+    ) -> Float[Tensor, ""]:
+        """What sparsity costs, before its weight: the mean over rows."""
+
+    @abstractmethod
+    def _codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine) -> Codes:
+        """Sparse codes of shifted inputs."""
+
+    @abstractmethod
+    def training_codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine) -> Codes | None:
+        """The codes of `activate` found without dense ones; None where training is dense."""
+
+    @abstractmethod
+    def nested(self) -> tuple[tuple[int, float], ...]:
+        """(width, weight) of every reconstruction that training fits: the first `width` latents alone."""
+
+    @abstractmethod
+    def constrain(self) -> None:
+        """Bring weights back into their range after an optimiser step."""
 
     def lengths(self) -> Float[Tensor, " feature"]:
         """Length of each decoder row."""
         lengths: Tensor = torch.linalg.vector_norm(self.W_dec, dim=1)
         return lengths
 
-    def shifted(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_in"]:
-        """The input that W_enc sees."""
-        return x - self.b_dec if self.convention.subtract == "b_dec" else x
+    def ranking(self) -> Float[Tensor, " feature"] | None:
+        """What pre-activations are multiplied with before they are ranked; None: 1."""
+        return self.lengths().detach() if self.convention.rank_score == "h_norm" else None
 
-    def encode(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch feature"]:
-        """Codes of activations; gradients flow, the selection itself is constant.
+    def shifted(self, x: Float[Tensor, "batch d_in"]) -> Float[Tensor, "batch d_in"]:
+        """The transformed input less what is subtracted: what W_enc sees."""
+        if self.convention.subtract == "none":
+            return x
+        return x - (self.b_dec if self.b_pre is None else self.b_pre)
+
+    def linear(self, shifted: Float[Tensor, "batch d_in"]) -> Float[Tensor, "batch feature"]:
+        """h = W_enc x' + b_enc."""
+        h = shifted @ self.W_enc.T
+        return h if self.b_enc is None else h + self.b_enc
+
+    def preactivations(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch feature"]:
+        """h of raw activations; for the gated variant W_enc x'.
 
         Arguments:
             x: activations read at `site_in`.
@@ -149,23 +181,85 @@ class Dictionary(nn.Module, ABC):
             InputError: DI04 for another width, DI05 for NaN or infinite activations.
         """
         self.check_input(x)
-        flat = self.shifted(x).reshape(-1, self.d_in)
-        z = self.gate(flat @ self.W_enc.T + self.b_enc)
-        scaled = z * self.lengths() if self.convention.code_units == "h_norm" else z
-        return scaled.reshape(*x.shape[:-1], self.n_features)
+        moved = self.moved(x.reshape(-1, self.d_in))
+        return self.linear(self.shifted(moved.value)).reshape(*x.shape[:-1], self.n_features)
 
-    def decode(self, z: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch d_out"]:
+    def moved(self, x: Float[Tensor, "batch d_in"]) -> Moved:
+        """The input after the record's transform, and how to undo it."""
+        return transformed(self.convention, x)
+
+    def encode(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch feature"]:
+        """Codes of activations; gradients flow, a selection itself is constant.
+
+        Arguments:
+            x: activations read at `site_in`.
+
+        Raises:
+            InputError: DI04 for another width, DI05 for NaN or infinite activations.
+        """
+        h = self.preactivations(x)
+        z = self.gate(h.reshape(-1, self.n_features)).reshape(h.shape)
+        return z * self.lengths() if self.convention.code_units == "h_norm" else z
+
+    def decode(
+        self, z: Float[Tensor, "*batch feature"], x: Float[Tensor, "*batch d_in"] | None = None
+    ) -> Float[Tensor, "*batch d_out"]:
         """The activation that codes stand for.
 
         Arguments:
             z: codes as `encode` gives them.
+            x: the input; only needed where a transform belongs to each token, or for a skip path.
+
+        Raises:
+            InputError: DI25 for a missing input.
         """
         plain = z / self.lengths().clamp_min(TINY) if self.convention.code_units == "h_norm" else z
-        return plain @ self.W_dec + self.b_dec
+        return self.completed(plain @ self.W_dec + self.b_dec, x)
+
+    def completed(self, y: Float[Tensor, "*batch d_out"], x: Tensor | None) -> Float[Tensor, "*batch d_out"]:
+        """A decoded output in raw units, with the skip path."""
+        scaled = self.convention.input_transform == "scale"
+        if x is None and (self.W_skip is not None or by_token_kind(self.convention)):
+            raise InputError(
+                "DI25",
+                "This dictionary cannot decode codes without the input they come from.",
+                "Call decode(z, x): its output holds what was removed from x, or a skip path from x.",
+            )
+        if x is None:
+            return y / self.convention.scale_out if scaled else y
+        raw = self.moved(x).undo(y)
+        return raw if self.W_skip is None else raw + x @ self.W_skip.T
 
     def forward(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_out"]:
         """decode(encode(x))."""
-        return self.decode(self.encode(x))
+        return self.decode(self.encode(x), x)
+
+    @torch.no_grad()
+    def codes(self, x: Float[Tensor, "batch d_in"], engine: Engine | None = None) -> Codes:
+        """Sparse codes in units of h, without gradient.
+
+        Arguments:
+            x: activations read at `site_in`.
+            engine: what runs the loops; None: the fastest.
+        """
+        self.check_input(x)
+        shifted = self.shifted(self.moved(x).value).contiguous()
+        return self._codes(shifted, engine or engine_for(x))
+
+    @torch.no_grad()
+    def reconstruct(
+        self, x: Float[Tensor, "batch d_in"], engine: Engine | None = None
+    ) -> tuple[Codes, Float[Tensor, "batch d_out"]]:
+        """Sparse codes and the reconstruction, touching active latents only; no gradient.
+
+        Arguments:
+            x: activations read at `site_in`.
+            engine: what runs the loops; None: the fastest.
+        """
+        used = engine or engine_for(x)
+        codes = self.codes(x, used)
+        y, _ = used.errors(codes, self.W_dec, self.b_dec, x.new_zeros(len(x), self.d_out))
+        return codes, self.completed(y, x)
 
     def check_input(self, x: Tensor) -> None:
         """Refuse activations of another width, or that are no numbers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -96,14 +97,39 @@ def check_fits(model: Model, dictionary: Dictionary) -> None:
                 f"The dictionary stands at {site!r}, which {model.id} does not have.",
                 f"{did_you_mean(site, model.sites)} Set its site_in and site_out to sites of the model.",
             )
-        shape = model.sites.shape(site)
-        has = shape[-1] if isinstance(shape[-1], int) else model.facts.d_model
+        has = width_at(model, site, dictionary.convention.reshape)
         if has and has != width:
             raise InputError(
                 "DI04",
                 f"The dictionary has width {width} at {site!r}, where {model.id} has width {has}.",
                 "Use a dictionary that was trained on this model.",
             )
+
+
+def width_at(model: Model, site: str, reshape: str = "none") -> int:
+    """Numbers of one position of a site; 0 where a model does not know.
+
+    Arguments:
+        model: an opened model.
+        site: one of its sites.
+        reshape: "heads" when its last two axes are taken as one.
+    """
+    shape = model.sites.shape(site)
+    ends = shape[-2:] if reshape == "heads" else shape[-1:]
+    sizes = [size for size in ends if isinstance(size, int)]
+    if len(sizes) == len(ends):
+        return math.prod(sizes)
+    return model.facts.d_model if reshape == "none" else 0
+
+
+def flat(dictionary: Dictionary, activation: Tensor) -> Tensor:
+    """An activation with the axes that the dictionary reads as one.
+
+    Arguments:
+        dictionary: whose record says how.
+        activation: of a site, as a model gives it.
+    """
+    return activation.flatten(-2) if dictionary.convention.reshape == "heads" else activation
 
 
 def replacements(
@@ -155,10 +181,14 @@ def replace(
 
     def change(activation: Tensor) -> Tensor:
         """Put the reconstruction in the activation's place where ``keep`` says so."""
-        made = dictionary(seen.get("in", activation)).to(activation.dtype)
+        given = flat(dictionary, seen.get("in", activation))
+        made: Tensor = dictionary(given).to(activation.dtype).reshape(activation.shape)
         if error:
             # the clean value to the bit, with the gradient of the reconstruction
             made = activation.detach() + (made - made.detach())
-        return made if keep is None else torch.where(keep.unsqueeze(-1), made, activation)
+        if keep is None:
+            return made
+        places = keep.reshape(*keep.shape, *[1] * (made.ndim - 2))
+        return torch.where(places, made, activation)
 
     return change

@@ -79,9 +79,9 @@ def edited(folder, **change: object) -> None:
         (without_weights, "DI22", "cannot be read"),
         (lambda folder: (folder / "dictionary.json").write_text("{"), "DI22", "cannot be read"),
         (lambda folder: edited(folder, format="another"), "DI22", "is no dictionary's record"),
-        (lambda folder: edited(folder, schema=99), "DI23", "has schema 99, not 1. Update pellucid."),
-        (lambda folder: edited(folder, k="many"), "DI22", "cannot be read"),
-        (lambda folder: edited(folder, k=21), "DI06", "k is 21 for 20 latents"),
+        (lambda folder: edited(folder, schema=99), "DI23", "has schema 99, not 2. Update pellucid."),
+        (lambda folder: edited(folder, settings={"variant": "topk", "k": "many"}), "DI22", "cannot be read"),
+        (lambda folder: edited(folder, settings={"variant": "topk", "k": 21}), "DI06", "k is 21 for 20 latents"),
     ],
 )
 def test_damage_is_said(tmp_path, damage, code, words):

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from pellucid.dictionaries import CompiledEngine, Convention, TopK, TorchEngine
-from pellucid.dictionaries.dictionary import Auxiliary
 from pellucid.dictionaries.engines.gradients import Gradients
+from pellucid.dictionaries.training.demand import Auxiliary, Demand
+from pellucid.dictionaries.training.sparse import sparse_step
 
 ENGINES = [TorchEngine(), CompiledEngine()]
 CASES = [
@@ -66,7 +67,7 @@ def test_gradients_equal_autograd_in_float64(engine, case):
     dictionary, x, y = drawn(case)
     dead = torch.arange(case[0] - case[-1], case[0])
     gradients = buffers(dictionary)
-    result = dictionary.step(x, y, engine, gradients, Auxiliary(dead, 1 / 32))
+    result = sparse_step(dictionary, x, y, Demand(auxiliary=Auxiliary(dead, 1 / 32)), engine, gradients)
     loss = dense_loss(dictionary, x, y, dead)
     weights = [dictionary.W_enc, dictionary.b_enc, dictionary.W_dec, dictionary.b_dec]
     exact = torch.autograd.grad(loss, weights)
@@ -81,8 +82,8 @@ def test_auxiliary_gradient_reaches_the_encoder(engine):
     dictionary, x, y = drawn(CASES[0])
     dead = torch.arange(40, 70)
     with_aux, without = buffers(dictionary), buffers(dictionary)
-    dictionary.step(x, y, engine, with_aux, Auxiliary(dead, 1 / 32))
-    dictionary.step(x, y, engine, without, None)
+    sparse_step(dictionary, x, y, Demand(auxiliary=Auxiliary(dead, 1 / 32)), engine, with_aux)
+    sparse_step(dictionary, x, y, Demand(), engine, without)
     for a, b in zip(with_aux.buffers(), without.buffers(), strict=True):
         assert not torch.equal(a[dead], b[dead])
         assert torch.equal(a[:40], b[:40])
@@ -94,7 +95,9 @@ def test_auxiliary_without_error_adds_nothing():
         dictionary.b_enc.fill_(-100.0)  # nothing fires: y_hat = b_dec
     x = dictionary.b_dec.detach().expand(8, -1).contiguous()
     gradients = buffers(dictionary)
-    result = dictionary.step(x, x, CompiledEngine(), gradients, Auxiliary(torch.arange(5), 1 / 32))
+    result = sparse_step(
+        dictionary, x, x, Demand(auxiliary=Auxiliary(torch.arange(5), 1 / 32)), CompiledEngine(), gradients
+    )
     assert result.loss == 0
     assert all(not buffer.any() for buffer in gradients.buffers())
 
@@ -103,7 +106,7 @@ def test_auxiliary_without_error_adds_nothing():
 def test_selected_zeros_neither_fire_nor_learn(engine):
     dictionary, x, y = drawn(CASES[4])
     gradients = buffers(dictionary)
-    result = dictionary.step(x, y, engine, gradients, None)
+    result = sparse_step(dictionary, x, y, Demand(), engine, gradients)
     silent = result.fires == 0
     h = x @ dictionary.W_enc.T + dictionary.b_enc
     assert torch.equal(result.fires, (h > 0).sum(0))
@@ -118,7 +121,9 @@ def test_threads_do_not_change_a_bit(monkeypatch):
     for threads in (1, 2, 5):
         monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
         gradients = buffers(dictionary)
-        dictionary.step(x, y, engine, gradients, Auxiliary(torch.arange(40, 70), 1 / 32))
+        sparse_step(
+            dictionary, x, y, Demand(auxiliary=Auxiliary(torch.arange(40, 70), 1 / 32)), engine, gradients
+        )
         results.append([*gradients.buffers(), dictionary.b_dec.grad.clone()])
     for one, other in itertools.combinations(results, 2):
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
@@ -129,7 +134,7 @@ def test_engines_agree_in_float32():
     dictionary, x = dictionary.float(), x.float()
     pair = [buffers(dictionary), buffers(dictionary)]
     losses = [
-        dictionary.step(x, x, engine, gradients, None).loss
+        sparse_step(dictionary, x, x, Demand(), engine, gradients).loss
         for engine, gradients in zip(ENGINES, pair, strict=True)
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)

@@ -1,10 +1,11 @@
-"""Which loops run the sparse step: compiled ones on a CPU where numba is there, else torch's own."""
+"""Which loops run the sparse step, and those that numba compiles for a CPU."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -16,7 +17,8 @@ from torch import Tensor
 
 from pellucid.dictionaries.engines.gradients import Gradients
 from pellucid.dictionaries.engines.reference import TorchEngine
-from pellucid.dictionaries.engines.selection import Codes
+from pellucid.dictionaries.engines.selection import Codes, Hits, first_of_top, joined
+from pellucid.dictionaries.engines.triton_engine import HALVES, TritonEngine
 
 TILE_BYTES = 2**21  # pre-activations of one row tile stay in the cache until they are selected from
 LEAST_ROWS = 128  # a matrix product of fewer rows reads the encoder for too little work
@@ -24,10 +26,14 @@ MISSING = (
     "numba is not installed: dictionaries train with torch's own operations, several times slower. "
     "Install it with: pip install numba"
 )
+NO_TRITON = (
+    "triton is not installed: dictionaries train on this GPU with torch's own operations, "
+    "slower and in more memory. Install it with: pip install triton"
+)
 
 
 class Engine(Protocol):
-    """The three pieces of the sparse step."""
+    """The pieces of the sparse step: three ways to select, the error, and the weights' gradients."""
 
     name: str
 
@@ -40,6 +46,25 @@ class Engine(Protocol):
         weights: Float[Tensor, " feature"] | None = None,
     ) -> Codes:
         """Codes of the k best-ranked pre-activations of each row."""
+
+    def above(
+        self,
+        inputs: Float[Tensor, "batch d_in"],
+        encoder: Float[Tensor, "feature d_in"],
+        bias: Float[Tensor, " feature"],
+        thresholds: Float[Tensor, " feature"],
+    ) -> Codes:
+        """Codes of all pre-activations strictly above max(threshold, 0), as wide as the fullest row."""
+
+    def batch_top(
+        self,
+        inputs: Float[Tensor, "batch d_in"],
+        encoder: Float[Tensor, "feature d_in"],
+        bias: Float[Tensor, " feature"],
+        k: int,
+        weights: Float[Tensor, " feature"] | None = None,
+    ) -> Codes:
+        """Codes of the k * batch best-ranked positive pre-activations of the whole batch."""
 
     def errors(
         self,
@@ -88,18 +113,51 @@ class CompiledEngine:
         n, n_features = len(inputs), len(encoder)
         indices = torch.empty((n, k), dtype=torch.int32)
         values = inputs.new_empty((n, k))
-        tile = inputs.new_empty((tile_rows(n_features, inputs.element_size()), n_features))
         lanes = min(n_features, max(256, 8 * k))
-        for start in range(0, n, len(tile)):
-            rows = inputs[start : start + len(tile)]
-            h = torch.addmm(bias, rows, encoder.T, out=tile[: len(rows)])
-            if weights is not None:
-                h *= weights
-            part = slice(start, start + len(rows))
-            shared(select_rows, len(rows), h.numpy(), indices[part].numpy(), values[part].numpy(), lanes)
+        for start, scores in tiles(inputs, encoder, bias, weights):
+            part = slice(start, start + len(scores))
+            arrays = (scores.numpy(), indices[part].numpy(), values[part].numpy())
+            shared(select_rows, len(scores), *arrays, lanes)
         if weights is not None:
             values /= weights[indices.long()].clamp_min(torch.finfo(values.dtype).tiny)
         return Codes(indices, values, n_features)
+
+    def above(
+        self,
+        inputs: Float[Tensor, "batch d_in"],
+        encoder: Float[Tensor, "feature d_in"],
+        bias: Float[Tensor, " feature"],
+        thresholds: Float[Tensor, " feature"],
+    ) -> Codes:
+        """Codes of all pre-activations above their latent's threshold; a threshold below 0 acts as 0."""
+        bounds = thresholds.clamp_min(0)
+        hits = [listed(scores, bounds, start) for start, scores in tiles(inputs, encoder, bias)]
+        return joined(hits).packed(len(inputs), len(encoder))
+
+    def batch_top(
+        self,
+        inputs: Float[Tensor, "batch d_in"],
+        encoder: Float[Tensor, "feature d_in"],
+        bias: Float[Tensor, " feature"],
+        k: int,
+        weights: Float[Tensor, " feature"] | None = None,
+    ) -> Codes:
+        """Codes of the k * batch best-ranked positive pre-activations; `weights` as in `select`.
+
+        Of the rows read so far at most about twice k * batch hits are held: whenever there are more, they are
+        cut, and the least that is left bounds what later rows must exceed.
+        """
+        asked, bounds = k * len(inputs), torch.zeros_like(bias)
+        held: list[Hits] = []
+        for start, scores in tiles(inputs, encoder, bias, weights):
+            held.append(listed(scores, bounds, start))
+            if sum(len(hits.rows) for hits in held) > 2 * asked:
+                held = [best(held, asked)]
+                bounds.fill_(held[0].values.min())
+        hits = best(held, asked)
+        if weights is not None:
+            hits = dataclasses.replace(hits, values=hits.values / weights[hits.indices.long()])
+        return hits.packed(len(inputs), len(encoder))
 
     def errors(
         self,
@@ -142,6 +200,42 @@ class CompiledEngine:
         shared(gradients_of_latents, codes.n_features, starts, places, values, *arrays, scale, add, *buffers)
 
 
+def tiles(
+    inputs: Tensor, encoder: Tensor, bias: Tensor, weights: Tensor | None = None
+) -> Iterator[tuple[int, Tensor]]:
+    """First row and ranked scores of one tile after the other, in the same memory."""
+    tile = inputs.new_empty((tile_rows(len(encoder), inputs.element_size()), len(encoder)))
+    for start in range(0, len(inputs), len(tile)):
+        rows = inputs[start : start + len(tile)]
+        h = torch.addmm(bias, rows, encoder.T, out=tile[: len(rows)])
+        if weights is not None:
+            h *= weights
+        yield start, h
+
+
+def listed(scores: Tensor, bounds: Tensor, first: int) -> Hits:
+    """Every score above its bound; the rows are named from `first`."""
+    from pellucid.dictionaries.engines.kernels import BLOCK, count_above, list_above
+
+    n, n_features = scores.shape
+    counts = torch.empty((n, -(-n_features // BLOCK)), dtype=torch.uint8)
+    arrays = (scores.numpy(), bounds.numpy(), counts.numpy())
+    shared(count_above, n, *arrays)
+    in_rows = counts.sum(1)
+    total = int(in_rows.sum())
+    rows, indices = torch.empty((2, total), dtype=torch.int32)
+    values = scores.new_empty(total)
+    places = (in_rows.cumsum(0) - in_rows).numpy()
+    shared(list_above, n, *arrays, places, first, rows.numpy(), indices.numpy(), values.numpy())
+    return Hits(rows, indices, values)
+
+
+def best(parts: list[Hits], count: int) -> Hits:
+    """The `count` hits with the largest values; among equals the first."""
+    hits = joined(parts)
+    return hits.kept(first_of_top(hits.values, count))
+
+
 def tile_rows(n_features: int, bytes_each: int) -> int:
     """Rows of one tile of pre-activations, whatever the batch."""
     return max(LEAST_ROWS, TILE_BYTES // (n_features * bytes_each))
@@ -169,11 +263,22 @@ def compiler_is_there() -> bool:
     return found
 
 
+@cache
+def triton_is_there() -> bool:
+    """Whether triton can be imported; warns once when it cannot."""
+    found = importlib.util.find_spec("triton") is not None
+    if not found:
+        warnings.warn(NO_TRITON, stacklevel=3)
+    return found
+
+
 def engine_for(tensor: Tensor) -> Engine:
-    """The fastest engine for this tensor: compiled on a CPU, torch elsewhere and without numba.
+    """The fastest engine for this tensor: Triton's on a GPU, compiled on a CPU, else torch's own.
 
     Arguments:
-        tensor: any tensor of the data; its device decides.
+        tensor: any tensor of the data; its device and type decide.
     """
-    plain = tensor.device.type != "cpu" or tensor.dtype not in (torch.float32, torch.float64)
-    return TorchEngine() if plain or not compiler_is_there() else CompiledEngine()
+    kind, whole = tensor.device.type, tensor.dtype in (torch.float32, torch.float64)
+    if kind == "cuda" and (whole or tensor.dtype in HALVES) and triton_is_there():
+        return TritonEngine()
+    return CompiledEngine() if kind == "cpu" and whole and compiler_is_there() else TorchEngine()

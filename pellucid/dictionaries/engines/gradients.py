@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -39,3 +40,12 @@ class StepResult:
     """Mean over rows of the summed squared error."""
     fires: Int[Tensor, " feature"]
     """How often each latent was active in the batch."""
+    target: Float[Tensor, "batch d_out"]
+    """What was to be reconstructed."""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """Further numbers for the log, by name."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the batch."""
+        return len(self.target)

@@ -13,6 +13,7 @@ Values = np.ndarray[Any, Any]
 # Reordered sums and fused multiply-adds let the compiler use vector registers. NaN and infinity keep their
 # meaning, so that a diverged training is still seen.
 FAST = {"reassoc", "contract", "nsz"}
+BLOCK = 32  # latents counted together: a stretch without a hit is not looked at again
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,6 +82,44 @@ def select_rows(scores: Values, indices: Values, values: Values, lanes: int, sta
             indices[row, j], values[row, j] = held_index[j], held_value[j]
         for j in range(held, k):
             indices[row, j], values[row, j] = 0, 0
+
+
+@compiled
+def count_above(scores: Values, bounds: Values, counts: Values, start: int, stop: int) -> None:
+    """counts[row, b] = how many scores of block b of the row exceed their latent's bound."""
+    n_features, blocks = scores.shape[1], counts.shape[1]
+    for row in range(start, stop):
+        line = scores[row]
+        for b in range(blocks):
+            count = 0
+            for i in range(b * BLOCK, min(n_features, (b + 1) * BLOCK)):
+                count += line[i] > bounds[i]
+            counts[row, b] = count
+
+
+@compiled
+def list_above(
+    scores: Values,
+    bounds: Values,
+    counts: Values,
+    places: Values,
+    first: int,
+    rows: Values,
+    indices: Values,
+    values: Values,
+    start: int,
+    stop: int,
+) -> None:
+    """Write row (named from `first`), index and value of the counted scores from places[row] on."""
+    n_features, blocks = scores.shape[1], counts.shape[1]
+    for row in range(start, stop):
+        line, place = scores[row], places[row]
+        for b in range(blocks):
+            if counts[row, b] > 0:
+                for i in range(b * BLOCK, min(n_features, (b + 1) * BLOCK)):
+                    if line[i] > bounds[i]:
+                        rows[place], indices[place], values[place] = first + row, i, line[i]
+                        place += 1
 
 
 @compiled

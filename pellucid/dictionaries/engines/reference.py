@@ -3,12 +3,14 @@ GPU."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pellucid.dictionaries.engines.gradients import Gradients
-from pellucid.dictionaries.engines.selection import Codes, top_indices
+from pellucid.dictionaries.engines.selection import Codes, Hits, first_of_top, joined, top_indices
 
 ROWS = 512  # rows at a time: gathered decoder rows take rows * k * width numbers
 
@@ -37,6 +39,28 @@ class TorchEngine:
         h = torch.addmm(bias, inputs, encoder.T)
         indices = top_indices(h if weights is None else h * weights, k)
         return indices, h.gather(1, indices).relu()
+
+    def above(
+        self,
+        inputs: Float[Tensor, "batch d_in"],
+        encoder: Float[Tensor, "feature d_in"],
+        bias: Float[Tensor, " feature"],
+        thresholds: Float[Tensor, " feature"],
+    ) -> Codes:
+        """Codes of all pre-activations above their latent's threshold; a threshold below 0 acts as 0."""
+        return all_above(tiles(inputs, encoder, bias), thresholds).packed(len(inputs), len(encoder))
+
+    def batch_top(
+        self,
+        inputs: Float[Tensor, "batch d_in"],
+        encoder: Float[Tensor, "feature d_in"],
+        bias: Float[Tensor, " feature"],
+        k: int,
+        weights: Float[Tensor, " feature"] | None = None,
+    ) -> Codes:
+        """Codes of the k * batch best-ranked positive pre-activations of the whole batch."""
+        hits = best_of_batch(tiles(inputs, encoder, bias), k * len(inputs), weights)
+        return hits.packed(len(inputs), len(encoder))
 
     def errors(
         self,
@@ -76,3 +100,39 @@ class TorchEngine:
             gradients.decoder.index_add_(0, flat, (v * error[part].unsqueeze(1)).flatten(0, 1))
             gradients.encoder.index_add_(0, flat, (slope * inputs[part].unsqueeze(1)).flatten(0, 1))
             gradients.bias.index_add_(0, flat, slope.flatten())
+
+
+Tiles = Iterator[tuple[int, Tensor]]  # first row, and pre-activations from there on
+
+
+def tiles(inputs: Tensor, encoder: Tensor, bias: Tensor) -> Tiles:
+    """Pre-activations of some rows at a time."""
+    for start in range(0, len(inputs), ROWS):
+        yield start, torch.addmm(bias, inputs[start : start + ROWS], encoder.T)
+
+
+def all_above(parts: Tiles, thresholds: Tensor) -> Hits:
+    """Every pre-activation above its latent's threshold; a threshold below 0 acts as 0."""
+    least = thresholds.clamp_min(0)
+    return joined([listed(h, h > least, start) for start, h in parts])
+
+
+def best_of_batch(parts: Tiles, asked: int, weights: Tensor | None) -> Hits:
+    """The `asked` best-ranked positive pre-activations; whatever cannot be among them is dropped at once."""
+    held: list[Hits] = []
+    least = 0.0
+    for start, h in parts:
+        found = listed(h, (h if weights is None else h * weights) > least, start)
+        every = joined([*held, found])
+        scores = every.values if weights is None else every.values * weights[every.indices]
+        kept = first_of_top(scores, asked)
+        held = [every.kept(kept)]
+        # what only equals the last of enough comes too late: it lies in a later row
+        least = float(scores[kept].min()) if len(kept) == asked else least
+    return held[0]
+
+
+def listed(h: Tensor, wanted: Tensor, first: int) -> Hits:
+    """The wanted pre-activations of rows that are named from `first`."""
+    rows, indices = wanted.nonzero(as_tuple=True)
+    return Hits(rows + first, indices, h[rows, indices])

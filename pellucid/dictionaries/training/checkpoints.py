@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from pathlib import Path
@@ -18,7 +17,6 @@ from pellucid.findings import InputError
 if TYPE_CHECKING:
     from pellucid.dictionaries.training.learner import Learner
 
-NAMES = ("W_enc", "b_enc", "W_dec", "b_dec")
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 REMEDY = "Delete it to start again, or give the configuration and the source it was begun with."
 
@@ -32,7 +30,10 @@ def keep(path: Path, learner: Learner) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    header = {"origin": origin(learner), "log": json.dumps([learner.done, learner.seconds, learner.log])}
+    header = {
+        "origin": origin(learner),
+        "log": json.dumps([learner.done, learner.seen, learner.seconds, learner.log]),
+    }
     with partial.open("wb") as file:
         file.write(save(tensors_of(learner), metadata=header))
         file.flush()
@@ -43,7 +44,7 @@ def keep(path: Path, learner: Learner) -> None:
 def tensors_of(learner: Learner) -> dict[str, Tensor]:
     """Everything a step reads and changes."""
     tensors = {"silent": learner.silent}
-    for name, parameter in zip(NAMES, learner.parameters(), strict=True):
+    for name, parameter in learner.dictionary.named_parameters():
         tensors[name] = parameter.detach().contiguous()
         for moment in MOMENTS:
             tensors[f"{name}.{moment}"] = learner.optimiser.state[parameter][moment].contiguous()
@@ -52,7 +53,7 @@ def tensors_of(learner: Learner) -> dict[str, Tensor]:
 
 def origin(learner: Learner) -> str:
     """What a checkpoint belongs to; how often it is written does not matter."""
-    config = dataclasses.asdict(learner.config) | {"checkpoint_every": 0}
+    config = learner.config.record() | {"checkpoint_every": 0}
     return json.dumps([config, learner.identity, learner.sites, learner.engine.name], sort_keys=True)
 
 
@@ -76,9 +77,9 @@ def resume(path: Path, learner: Learner) -> None:
         raise InputError("DI15", f"The checkpoint {path.name} cannot be read: {error}.", REMEDY) from None
     if header.get("origin") != origin(learner):
         raise InputError("DI14", f"The checkpoint {path.name} belongs to another training.", REMEDY)
-    learner.done, learner.seconds, learner.log = json.loads(header["log"])
+    learner.done, learner.seen, learner.seconds, learner.log = json.loads(header["log"])
     learner.silent = tensors["silent"]
-    for name, parameter in zip(NAMES, learner.parameters(), strict=True):
+    for name, parameter in learner.dictionary.named_parameters():
         with torch.no_grad():
             parameter.copy_(tensors[name])
         learner.optimiser.state[parameter] = {moment: tensors[f"{name}.{moment}"] for moment in MOMENTS}

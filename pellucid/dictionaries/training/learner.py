@@ -1,4 +1,4 @@
-"""One dictionary under training: exact gradients, projection, clipping, Adam, and the log."""
+"""One dictionary under training: gradients, projection, clipping, Adam, and the log."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pellucid.dictionaries.config import TrainConfig
-from pellucid.dictionaries.convention import Convention
-from pellucid.dictionaries.dictionary import Auxiliary, unit_rows
+from pellucid.dictionaries.config import WITH_K, TrainConfig
+from pellucid.dictionaries.dictionary import Dictionary, unit_rows
 from pellucid.dictionaries.engines.compiled import Engine, engine_for
 from pellucid.dictionaries.engines.gradients import Gradients, StepResult
-from pellucid.dictionaries.randomness import stream
-from pellucid.dictionaries.training.initial import fold_scales, geometric_median, mean_norm_scale
-from pellucid.dictionaries.training.sources import Rows, Source, resolve
-from pellucid.dictionaries.variants.topk import TopK
+from pellucid.dictionaries.training.calibration import calibrate
+from pellucid.dictionaries.training.demand import Auxiliary, Demand
+from pellucid.dictionaries.training.folding import fold_scales
+from pellucid.dictionaries.training.initial import begin, continued, mean_norm_scale
+from pellucid.dictionaries.training.resampling import resample
+from pellucid.dictionaries.training.sources import Rows, Source, axes_of, resolve
 from pellucid.findings import InputError
+from pellucid.models import Model
 
 
 class Learner:
@@ -30,52 +32,101 @@ class Learner:
         source: rows of activations.
         config: how to train.
         engine: what runs the loops; None: the fastest for the data.
+        start: a trained dictionary to go on from; None: random directions.
     """
 
-    def __init__(self, source: Source, config: TrainConfig, engine: Engine | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        config: TrainConfig,
+        engine: Engine | None = None,
+        start: Dictionary | None = None,
+    ) -> None:
         self.config = config
         self.sites = resolve(source, config.sites, config.batch)
-        self.identity = source.identity()
+        self.source_model = source.model
+        self.identity = source.identity() | ({} if start is None else {"start": start.sha256})
         sample = source.sample(sorted(set(self.sites)))
         x, y = sample[self.sites[0]], sample[self.sites[1]]
         self.scales = (mean_norm_scale(x), mean_norm_scale(y)) if config.normalise else (1.0, 1.0)
         left_out = tuple(sorted({*config.excluded_positions, *source.skipped}))
-        convention = dataclasses.replace(config.convention, excluded_positions=left_out)
-        self.dictionary = begin(config, convention, self.sites, x, y * self.scales[1])
+        convention = dataclasses.replace(
+            config.convention, excluded_positions=left_out, reshape=axes_of(self.sites[0])
+        )
+        if start is None:
+            self.dictionary = begin(config, convention, self.sites, x, y * self.scales[1])
+        else:
+            self.dictionary = continued(start, config, convention, self.sites, self.scales).to(x)
+        self.sample = x
         self.engine = engine or engine_for(x)
-        weights = (self.dictionary.W_enc, self.dictionary.b_enc, self.dictionary.W_dec)
-        self.gradients = Gradients(*(torch.zeros_like(weight) for weight in weights))
-        for weight, gradient in zip(weights, self.gradients.buffers(), strict=True):
-            weight.grad = gradient
-        self.optimiser = torch.optim.Adam(self.parameters(), betas=(0.9, 0.999), eps=1e-8, fused=True)
+        self.gradients = self._buffers()
+        parameters = self.parameters()
+        self.optimiser = torch.optim.Adam(parameters, betas=config.betas, eps=1e-8, fused=True)
         self.silent = torch.zeros(config.n_features, dtype=torch.int64, device=x.device)
         self.log: list[dict[str, float]] = []
-        self.done = 0
+        self.done, self.seen = 0, 0
         self.seconds = 0.0
         self.path: Path | None = None
 
+    def _buffers(self) -> Gradients:
+        """Gradients of the large weights, held for the whole training."""
+        weights = self.dictionary.W_enc, self.dictionary.b_enc, self.dictionary.W_dec
+        made = [torch.zeros_like(self.dictionary.W_enc[:, 0] if w is None else w) for w in weights]
+        for weight, gradient in zip(weights, made, strict=True):
+            if weight is not None:
+                weight.grad = gradient
+        return Gradients(*made)
+
     def parameters(self) -> list[torch.nn.Parameter]:
         """All weights, in a fixed order."""
-        return [self.dictionary.W_enc, self.dictionary.b_enc, self.dictionary.W_dec, self.dictionary.b_dec]
+        return [parameter for _, parameter in self.dictionary.named_parameters()]
+
+    @property
+    def model(self) -> Model:
+        """The model that the objective runs."""
+        assert self.source_model is not None, "sources of objectives that need a model have one"
+        return self.source_model
+
+    def scaled(self, rows: Rows) -> tuple[Float[Tensor, "batch d_in"], Float[Tensor, "batch d_out"]]:
+        """Inputs and targets of a batch in training's units."""
+        x = times(rows[self.sites[0]], self.scales[0])
+        same = self.sites[0] == self.sites[1]
+        return x, x if same else times(rows[self.sites[1]], self.scales[1])
 
     def advance(self, rows: Rows) -> None:
         """One optimiser step on one batch."""
         began = time.perf_counter()
-        x = scaled(rows[self.sites[0]], self.scales[0])
-        y = x if self.sites[0] == self.sites[1] else scaled(rows[self.sites[1]], self.scales[1])
-        result = self.dictionary.step(x, y, self.engine, self.gradients, self.auxiliary())
-        self._refuse_divergence(result, y)
-        norm = self._update()
-        self.silent += len(x)
-        self.silent[result.fires > 0] = 0
-        self.done += 1
+        self.prepare(rows)
+        self.update(self.config.objective.step(self, rows, self.demand()))
         self.seconds += time.perf_counter() - began
+
+    def prepare(self, rows: Rows) -> None:
+        """What comes before the gradients: the k of this step, and resampling when it is due."""
+        if self.config.variant in WITH_K:
+            self.dictionary.k = self.config.k_at(self.done)  # type: ignore[assignment]
+        if self.done in self.config.resample_at:
+            resample(self, rows)
+
+    def update(self, result: StepResult) -> None:
+        """The optimiser's step with the gradients that are there, the counters and the log."""
+        self._refuse_divergence(result.loss, "loss")
+        norm = self._update()
+        self.silent += result.rows
+        self.silent[result.fires > 0] = 0
+        self.seen += result.rows
+        self.done += 1
         if self.done % self.config.log_every == 0 or self.done == self.config.steps:
-            self.log.append(self._line(result, y, norm))
+            self.log.append(self._line(result, norm))
+
+    def demand(self) -> Demand:
+        """The prices of the next step."""
+        return Demand(self.config.pressure(self.done), self.auxiliary(), multi=self.config.multi)
 
     def auxiliary(self) -> Auxiliary | None:
         """The dead latents, when they are to be revived."""
-        if self.config.auxiliary == 0 or int(self.silent.max()) < self.config.dead_rows:
+        if self.config.auxiliary == 0 or self.config.variant not in WITH_K:
+            return None
+        if int(self.silent.max()) < self.config.dead_rows:
             return None
         return Auxiliary((self.silent >= self.config.dead_rows).nonzero().flatten(), self.config.auxiliary)
 
@@ -86,35 +137,44 @@ class Learner:
         if self.config.unit_norm:
             along = torch.linalg.vecdot(gradient, decoder).unsqueeze(1)
             torch.addcmul(gradient, along, decoder, value=-1, out=gradient)
-        norm = float(torch.nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None]))
+        given = [p.grad for p in self.parameters() if p.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(given))
+        self._refuse_divergence(norm, "gradient")
         if self.config.clip and norm > self.config.clip:
-            for parameter in self.parameters():
-                assert parameter.grad is not None
-                parameter.grad *= self.config.clip / norm
+            for part in given:
+                part *= self.config.clip / norm
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.rate(self.done)
         self.optimiser.step()
         if self.config.unit_norm:
             decoder.copy_(unit_rows(decoder))
+        self.dictionary.constrain()
         return norm
 
-    def _refuse_divergence(self, result: StepResult, y: Tensor) -> None:
-        if not math.isfinite(result.loss):
-            raise InputError(
-                "DI13",
-                f"The training diverged: the loss of step {self.done + 1} is {result.loss}.",
-                "Give a smaller lr, or a longer warm-up.",
-            )
+    def _refuse_divergence(self, value: float, what: str) -> None:
+        """DI13 with the step, the site and the last good checkpoint."""
+        if math.isfinite(value):
+            return
+        where = f" at {self.sites[0]!r}" if self.sites[0] else ""
+        kept = self.path is not None and self.path.exists()
+        last = f" The last good checkpoint is {self.path}." if kept else ""
+        raise InputError(
+            "DI13",
+            f"The training{where} diverged: the {what} of step {self.done + 1} is {value}.",
+            f"Give a smaller lr, or a longer warm-up.{last}",
+        )
 
-    def _line(self, result: StepResult, y: Tensor, norm: float) -> dict[str, float]:
-        variance = float((y - y.mean(0)).square().sum(dtype=torch.float64)) / len(y)
+    def _line(self, result: StepResult, norm: float) -> dict[str, float]:
+        variance = spread(result.target)
         return {
             "step": self.done,
+            "loss": result.loss,
             "fvu": result.squared_error / variance if variance > 0 else math.nan,
-            "l0": float(result.fires.sum()) / len(y),
-            "never_fired": int((self.silent == self.done * self.config.batch).sum()),
+            "l0": float(result.fires.sum()) / result.rows,
+            "never_fired": int((self.silent == self.seen).sum()),
             "dead": int((self.silent >= self.config.dead_rows).sum()),
             "gradient_norm": norm,
+            **result.parts,
         }
 
     def remark(self) -> str:
@@ -124,64 +184,31 @@ class Learner:
         line = self.log[-1]
         return f"FVU {line['fvu']:.3f}, L0 {line['l0']:.1f}, dead {line['dead']:.0f}"
 
-    def finished(self) -> TopK:
+    def finished(self) -> Dictionary:
         """The trained dictionary, for raw activations, with the record of its training."""
         dictionary = self.dictionary
+        ties = calibrate(dictionary, times(self.sample, self.scales[0]), self.engine)
         fold_scales(dictionary, *self.scales)
         for parameter in self.parameters():
             parameter.grad = None
         dictionary.training_record = {
-            "config": dataclasses.asdict(self.config),
+            "config": self.config.record(),
             "source": self.identity,
             "scales": list(self.scales),
             "engine": self.engine.name,
             "threads": torch.get_num_threads(),
+            **({} if ties is None else {"threshold_ties": ties}),
             "log": self.log,
             "seconds": self.seconds,
         }
         return dictionary.requires_grad_(False)
 
 
-def scaled(rows: Float[Tensor, "batch width"], scale: float) -> Float[Tensor, "batch width"]:
+def spread(y: Float[Tensor, "batch d_out"]) -> float:
+    """Mean over rows of the squared distance to their mean."""
+    return float((y - y.mean(0)).square().sum(dtype=torch.float64)) / len(y)
+
+
+def times(rows: Float[Tensor, "batch width"], scale: float) -> Float[Tensor, "batch width"]:
     """Rows times a scale, contiguous."""
     return rows if scale == 1 else rows * scale
-
-
-def begin(
-    config: TrainConfig,
-    convention: Convention,
-    sites: tuple[str, str],
-    x: Float[Tensor, "batch d_in"],
-    y: Float[Tensor, "batch d_out"],
-) -> TopK:
-    """A dictionary before its first step: random unit decoder rows, b_dec at the targets' geometric median.
-
-    Arguments:
-        config: sizes and seed.
-        convention: the record it follows.
-        sites: where it reads and what it reconstructs.
-        x: a sample of inputs.
-        y: a sample of scaled targets.
-    """
-    dictionary = TopK(
-        x.shape[1],
-        config.n_features,
-        config.k,
-        d_out=y.shape[1],
-        site_in=sites[0],
-        site_out=sites[1],
-        convention=convention,
-        seed=config.seed,
-    )
-    if config.transcoder:
-        untie(dictionary, config.seed)
-    with torch.no_grad():
-        dictionary.b_dec.copy_(geometric_median(y))
-    return dictionary.to(x)
-
-
-@torch.no_grad()
-def untie(dictionary: TopK, seed: int) -> None:
-    """Give a transcoder's encoder directions of its own."""
-    generator = stream("encoder", seed)
-    dictionary.W_enc.copy_(unit_rows(torch.randn(dictionary.W_enc.shape, generator=generator)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 from pellucid.compute import SILENT, Progress
 from pellucid.compute.progress import Task
 from pellucid.dictionaries.config import TrainConfig
+from pellucid.dictionaries.dictionary import Dictionary
 from pellucid.dictionaries.engines.compiled import Engine
 from pellucid.dictionaries.training.checkpoints import keep, resume
+from pellucid.dictionaries.training.end_to_end import joint_step
 from pellucid.dictionaries.training.learner import Learner
-from pellucid.dictionaries.training.sources import Source, source_of
-from pellucid.dictionaries.variants.topk import TopK
+from pellucid.dictionaries.training.sources import Rows, Source, source_of
 
 
 def train(
@@ -23,8 +25,9 @@ def train(
     progress: Progress = SILENT,
     checkpoint: Path | None = None,
     engine: Engine | None = None,
-) -> TopK:
-    """Train one dictionary: minimise E||y_hat - y||^2, with dead latents revived by AuxK.
+    start: Dictionary | None = None,
+) -> Dictionary:
+    """Train one dictionary: minimise the configuration's objective, by default E||y_hat - y||^2.
 
     Arguments:
         source: ActivationShards; a tensor of activations (rows last axis) or a mapping of tensors by site;
@@ -33,6 +36,7 @@ def train(
         progress: told after each step.
         checkpoint: a folder; an interrupted training goes on from it and ends with the same bits.
         engine: what runs the loops; None: the fastest for the data.
+        start: a trained dictionary to go on from.
 
     Raises:
         InputError: DI05 NaN activations, DI08 and DI12 too few rows, DI13 the training diverged, DI14 a
@@ -47,7 +51,10 @@ def train(
 
     Source: Gao et al. 2024, arXiv 2406.04093, appendix A.
     """
-    return train_suite(source, [config], progress=progress, checkpoint=checkpoint, engine=engine)[0]
+    starts = None if start is None else [start]
+    return train_suite(
+        source, [config], progress=progress, checkpoint=checkpoint, engine=engine, starts=starts
+    )[0]
 
 
 def train_suite(
@@ -57,7 +64,8 @@ def train_suite(
     progress: Progress = SILENT,
     checkpoint: Path | None = None,
     engine: Engine | None = None,
-) -> list[TopK]:
+    starts: Sequence[Dictionary] | None = None,
+) -> list[Dictionary]:
     """Train many dictionaries from one reading of the activations; each is bit for bit what it is alone.
 
     Dictionaries with the same batch and order_seed learn from the same batches side by side, each with its
@@ -69,9 +77,11 @@ def train_suite(
         progress: told after each step.
         checkpoint: a folder for all of them.
         engine: what runs the loops; None: the fastest for the data.
+        starts: trained dictionaries to go on from, one for each.
     """
-    rows = source_of(source, [config.sites for config in configs], [config.convention for config in configs])
-    learners = [Learner(rows, config, engine) for config in configs]
+    rows = source_of(source, configs)
+    begun = [None] * len(configs) if starts is None else starts
+    learners = [Learner(rows, config, engine, start) for config, start in zip(configs, begun, strict=True)]
     for number, learner in enumerate(learners):
         if checkpoint is not None:
             learner.path = checkpoint / f"dictionary-{number}.safetensors"
@@ -100,13 +110,35 @@ def run_group(source: Source, group: Sequence[Learner], task: Task) -> None:
     stream = source.batches(sites, config.batch, config.order_seed, first)
     for step in range(first, last):
         batch = next(stream)
-        for learner in group:
-            if learner.done == step < learner.config.steps:
-                learner.advance(batch)
-                task.advance(1)
+        due = [learner for learner in group if learner.done == step < learner.config.steps]
+        for together in companies(due):
+            advance_all(together, batch)
+            task.advance(len(together))
+            for learner in together:
                 keep_when_due(learner)
         if (step + 1) % config.log_every == 0:
             task.note(group[0].remark())
+
+
+def advance_all(learners: Sequence[Learner], batch: Rows) -> None:
+    """One step of one learner, or one spliced pass for several."""
+    if len(learners) == 1:
+        learners[0].advance(batch)
+        return
+    began = time.perf_counter()
+    for learner in learners:
+        learner.prepare(batch)
+    results = joint_step(learners, batch, [learner.demand() for learner in learners])
+    for learner, result in zip(learners, results, strict=True):
+        learner.update(result)
+        learner.seconds += (time.perf_counter() - began) / len(learners)
+
+
+def companies(learners: Sequence[Learner]) -> list[list[Learner]]:
+    """Learners by themselves, save those whose objective splices them all at once."""
+    shared = [learner for learner in learners if getattr(learner.config.objective, "together", False)]
+    alone = [[learner] for learner in learners if learner not in shared]
+    return [*alone, shared] if shared else alone
 
 
 def keep_when_due(learner: Learner) -> None:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pellucid.dictionaries.dictionary import refuse_non_finite
 from pellucid.dictionaries.randomness import stream
+from pellucid.dictionaries.training.fisher import score_name, scores_of
 from pellucid.findings import InputError, MissingError, did_you_mean
 from pellucid.models import Model
 from pellucid.models.shards import ActivationShards
+from pellucid.models.sites import plain_name
+
+if TYPE_CHECKING:
+    from pellucid.dictionaries.config import TrainConfig
 
 Rows = Mapping[str, Tensor]
+PER_HEAD = (".attn.z", ".attn.q", ".attn.k", ".attn.v")
 SAMPLE = 16_384  # rows for scales and medians
 PIECES = 16  # runs of rows that a sample of shards is made of
 
@@ -29,6 +35,8 @@ class Source(Protocol):
     rows: int
     skipped: tuple[int, ...]
     """Positions of every sequence that the rows leave out."""
+    model: Model | None
+    """The model itself, where objectives may run it."""
 
     def batches(self, sites: Sequence[str], size: int, seed: int, start: int) -> Iterator[Rows]:
         """Endless batches in an order that depends on the seed alone, from batch number `start` on."""
@@ -40,14 +48,20 @@ class Source(Protocol):
         """What the rows are, for the record."""
 
 
+def is_score(name: str) -> bool:
+    """Whether a tensor of a source holds scores rather than a site's activations."""
+    return name.startswith("scores ")
+
+
 class TensorSource:
     """Rows held in memory."""
 
     def __init__(self, tensors: Rows) -> None:
         self.tensors = {
-            site: tensor.detach().reshape(-1, tensor.shape[-1]) for site, tensor in tensors.items()
+            site: tensor.detach() if is_score(site) else tensor.detach().reshape(-1, tensor.shape[-1])
+            for site, tensor in tensors.items()
         }
-        self.sites = tuple(self.tensors)
+        self.sites = tuple(site for site in self.tensors if not is_score(site))
         counts = {len(tensor) for tensor in self.tensors.values()}
         if counts in ({0}, set()):
             raise InputError("DI08", "The source holds no activations.", "Give at least one batch of rows.")
@@ -61,6 +75,7 @@ class TensorSource:
         for site, tensor in self.tensors.items():
             refuse_non_finite(tensor, site)
         self.skipped: tuple[int, ...] = ()
+        self.model: Model | None = None
         self._identity: dict[str, str] = {}
 
     def batches(self, sites: Sequence[str], size: int, seed: int, start: int) -> Iterator[Rows]:
@@ -72,7 +87,8 @@ class TensorSource:
             order = torch.randperm(self.rows, generator=stream(f"order of epoch {epoch}", seed))
             for i in range(first, each):
                 picked = order[i * size : (i + 1) * size]
-                yield {site: self.tensors[site][picked] for site in sites}
+                wanted = [*sites, *(score_name(site) for site in sites if score_name(site) in self.tensors)]
+                yield {site: self.tensors[site][picked] for site in wanted}
                 number += 1
 
     def sample(self, sites: Sequence[str]) -> Rows:
@@ -101,6 +117,7 @@ class ShardSource:
         self.sites = tuple(shards.sites)
         self.rows = int(shards.rows)
         self.skipped = tuple(range(shards.layout.positions[0]))
+        self.model: Model | None = None
         if self.rows == 0:
             raise InputError("DI08", "The source holds no activations.", "Give at least one batch of rows.")
 
@@ -125,8 +142,72 @@ class ShardSource:
         return {"data": self.shards.sha256, "model": self.shards.model_sha256}
 
 
+class TokenSource:
+    """A model and its tokens, run anew for every batch: for objectives that need more than activations.
+
+    Arguments:
+        model: an opened model.
+        tokens: sequences.
+        sites: where dictionaries stand.
+        keep: which positions they are for.
+        later: further sites whose clean activations are wanted.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        tokens: Int[Tensor, "batch pos"],
+        sites: Sequence[str],
+        keep: Bool[Tensor, "batch pos"],
+        later: Sequence[str] = (),
+    ) -> None:
+        self.model: Model | None = model
+        self.opened, self.tokens, self.keep, self.later = model, tokens, keep, tuple(later)
+        self.sites = tuple(sites)
+        self.rows = int(keep.sum())
+        self.skipped: tuple[int, ...] = ()
+        if self.rows == 0:
+            raise InputError("DI08", "The source holds no activations.", "Give at least one batch of rows.")
+
+    def batches(self, sites: Sequence[str], size: int, seed: int, start: int) -> Iterator[Rows]:
+        """Batches of whole sequences that hold about `size` rows; each epoch is a fresh permutation."""
+        sequences = max(1, size // self.tokens.shape[1])
+        each = max(1, len(self.tokens) // sequences)
+        number = start
+        while True:
+            epoch, first = divmod(number, each)
+            order = torch.randperm(len(self.tokens), generator=stream(f"order of epoch {epoch}", seed))
+            for i in range(first, each):
+                yield self.clean(order[i * sequences : (i + 1) * sequences], sites)
+                number += 1
+
+    @torch.no_grad()
+    def clean(self, picked: Int[Tensor, " batch"], sites: Sequence[str]) -> Rows:
+        """One clean pass: rows at the sites, whole later activations, log-probabilities of the kept rows."""
+        tokens, keep = self.tokens[picked], self.keep[picked]
+        run = self.opened.run(tokens, read=[*sites, *self.later])
+        rows = {site: run[site][keep].flatten(1).float() for site in sites}
+        whole = {f"full {site}": run[site] for site in self.later}
+        logs = run.output[keep].float().log_softmax(-1)
+        return {"tokens": tokens, "keep": keep, "log_probabilities": logs, **rows, **whole}
+
+    def sample(self, sites: Sequence[str]) -> Rows:
+        """Rows of the first sequences, at most SAMPLE."""
+        count = max(1, SAMPLE // self.tokens.shape[1])
+        parts = [
+            self.clean(part, sites) for part in torch.split(torch.arange(min(count, len(self.tokens))), 32)
+        ]
+        return {site: torch.cat([part[site] for part in parts]) for site in sites}
+
+    def identity(self) -> dict[str, str]:
+        """Hashes of the tokens and of the model."""
+        sha = hashlib.sha256(str(tuple(self.tokens.shape)).encode())
+        sha.update(self.tokens.cpu().contiguous().numpy().tobytes())
+        return {"data": sha.hexdigest(), "model": self.opened.sha256}
+
+
 def harvested(
-    model: Model, tokens: Int[Tensor, "batch pos"], sites: Sequence[str], keep: Tensor
+    model: Model, tokens: Int[Tensor, "batch pos"], sites: Sequence[str], keep: Tensor, scores: int = 0
 ) -> TensorSource:
     """Activations of the kept positions of a model, read in one pass for all sites.
 
@@ -135,41 +216,61 @@ def harvested(
         tokens: token ids.
         sites: what to read.
         keep: which positions are rows.
+        scores: gradients of sampled predictions to read beside each row (see `Fisher`).
     """
-    parts: dict[str, list[Tensor]] = {site: [] for site in sites}
-    for batch, mask in zip(torch.split(tokens, 32), torch.split(keep, 32), strict=True):
+    parts: dict[str, list[Tensor]] = {}
+    for number, (batch, mask) in enumerate(zip(torch.split(tokens, 32), torch.split(keep, 32), strict=True)):
+        for name, values in read_rows(model, batch, mask, sites, scores, number).items():
+            parts.setdefault(name, []).append(values)
+    found = {name: torch.cat(rows) for name, rows in parts.items()}
+    lengths = {name: brought_to_width(rows) for name, rows in found.items() if rows.ndim > 2}
+    return TensorSource({**found, **lengths})
+
+
+def read_rows(
+    model: Model, tokens: Tensor, keep: Tensor, sites: Sequence[str], scores: int, number: int
+) -> dict[str, Tensor]:
+    """Rows of one batch of sequences, by site, and their scores."""
+    if scores:
+        values, gradients = scores_of(model, tokens, list(sites), scores, number)
+    else:
         with torch.no_grad():
-            run = model.run(batch, read=list(sites))
-        for site in sites:
-            parts[site].append(run[site].detach()[mask].float())
-    return TensorSource({site: torch.cat(rows) for site, rows in parts.items()})
+            run = model.run(tokens, read=list(sites))
+        values, gradients = {site: run[site].detach() for site in sites}, {}
+    rows = {site: values[site][keep].flatten(1).float() for site in sites}
+    return rows | {score_name(site): value[keep].float() for site, value in gradients.items()}
 
 
-def source_of(given: Any, sites: Sequence[tuple[str, str]], conventions: Sequence[Any]) -> Source:
-    """The source that was given, in one form; shards tell which positions the harvest left out.
+def brought_to_width(g: Float[Tensor, "row sample width"]) -> Float[Tensor, "row sample width"]:
+    """Scores scaled so that their mean squared length is the width."""
+    squared = float(g.double().square().sum(-1).mean())
+    return g * (g.shape[-1] / squared) ** 0.5 if squared > 0 else g
+
+
+def source_of(given: Any, configs: Sequence[TrainConfig]) -> Source:
+    """What training reads, from what the user gives.
 
     Arguments:
         given: a tensor, a mapping of tensors by site, shards, (model, tokens) or (model, tokens, site).
-        sites: (in, out) of each dictionary.
-        conventions: of each dictionary; a model's excluded positions follow them.
+        configs: of the dictionaries; a model's excluded positions follow them.
 
     Raises:
-        InputError: DI08 for no rows, DI09 for unequal rows, DI10 for an exclusion that cannot be made.
+        InputError: DI08 for no rows, DI09 for unequal rows, DI10 for an exclusion that cannot be made, DI100
+            for an objective that needs the model where there is none.
         MissingError: DI11 for a site that the source does not have.
     """
-    excluding = {(c.excluded_positions, c.excluded_tokens) for c in conventions}
+    excluding = {(c.excluded_positions, c.excluded_tokens) for c in configs}
+    needs = [config.objective.needs for config in configs]
+    if isinstance(given, tuple):
+        return model_source(given, configs, excluding)
+    if any(need.model or need.scores for need in needs):
+        raise InputError(
+            "DI100",
+            "This objective runs the model, but only activations were given.",
+            "Give (model, tokens) as the source.",
+        )
     if isinstance(given, ActivationShards):
         return shard_source(given, excluding)
-    if isinstance(given, tuple):
-        model, tokens, *rest = given
-        if len(excluding) > 1:
-            raise InputError(
-                "DI10",
-                "The dictionaries of one suite leave out different positions.",
-                "Train them in separate suites, or give all the same exclusions.",
-            )
-        names = sorted({name or (rest[0] if rest else "") for pair in sites for name in pair})
-        return harvested(model, tokens, names, conventions[0].included(tokens))
     if excluding - {((), ())}:
         raise InputError(
             "DI10",
@@ -177,8 +278,28 @@ def source_of(given: Any, sites: Sequence[tuple[str, str]], conventions: Sequenc
             "Give (model, tokens) as the source, or leave excluded_positions and excluded_tokens empty.",
         )
     if isinstance(given, Tensor):
-        return TensorSource({name: given for pair in sites for name in pair[:1]})
+        return TensorSource({config.site: given for config in configs})
     return TensorSource(given)
+
+
+def model_source(
+    given: tuple[Any, ...], configs: Sequence[TrainConfig], excluding: set[tuple[Any, Any]]
+) -> Source:
+    """A model and its tokens as a source: harvested at once, or run step by step where an objective asks."""
+    model, tokens, *rest = given
+    if len(excluding) > 1:
+        raise InputError(
+            "DI10",
+            "The dictionaries of one suite leave out different positions.",
+            "Train them in separate suites, or give all the same exclusions.",
+        )
+    names = sorted({name or (rest[0] if rest else "") for config in configs for name in config.sites})
+    keep = configs[0].convention.included(tokens)
+    needs = [config.objective.needs for config in configs]
+    if any(need.model for need in needs):
+        later = sorted({site for need in needs for site in need.sites})
+        return TokenSource(model, tokens, names, keep, later)
+    return harvested(model, tokens, names, keep, max(need.scores for need in needs))
 
 
 def shard_source(
@@ -194,6 +315,19 @@ def shard_source(
                 "Harvest with skip=..., or give (model, tokens) as the source.",
             )
     return source
+
+
+def axes_of(site: str) -> Literal["none", "heads"]:
+    """How a site's axes become the one of a dictionary: heads where it has (head, d_head).
+
+    Arguments:
+        site: a site's name.
+
+    Example:
+        >>> axes_of("blocks.0.attn.z"), axes_of("blocks.0.mlp_out")
+        ('heads', 'none')
+    """
+    return "heads" if plain_name(site).endswith(PER_HEAD) else "none"
 
 
 def resolve(source: Source, sites: tuple[str, str], batch: int) -> tuple[str, str]:

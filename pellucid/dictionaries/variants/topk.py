@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pellucid.dictionaries.convention import Convention
-from pellucid.dictionaries.dictionary import Auxiliary, Dictionary
-from pellucid.dictionaries.engines.compiled import Engine, engine_for
-from pellucid.dictionaries.engines.gradients import Gradients, StepResult
+from pellucid.dictionaries.dictionary import Dictionary
+from pellucid.dictionaries.engines.compiled import Engine
 from pellucid.dictionaries.engines.selection import Codes, top_indices
 from pellucid.findings import InputError
 
@@ -40,6 +39,8 @@ class TopK(Dictionary):
     Source: Gao et al. 2024, arXiv 2406.04093, section 2.3.
     """
 
+    gate_name: ClassVar[str] = "topk"
+
     def __init__(
         self,
         d_in: int,
@@ -52,12 +53,7 @@ class TopK(Dictionary):
         convention: Convention | None = None,
         seed: int = 0,
     ) -> None:
-        if not 1 <= k <= n_features:
-            raise InputError(
-                "DI06",
-                f"k is {k} for {n_features} latents.",
-                "Give 1 <= k <= n_features: so many latents may be active at once.",
-            )
+        check_k(k, n_features)
         super().__init__(
             d_in,
             n_features,
@@ -75,78 +71,42 @@ class TopK(Dictionary):
 
     def gate(self, h: Float[Tensor, "batch feature"]) -> Float[Tensor, "batch feature"]:
         """ReLU(h) where h, or h times the decoder row's length, is among the k largest of its row."""
-        scores = h.detach()
-        if self.convention.rank_score == "h_norm":
-            scores = scores * self.lengths().detach()
+        ranking = self.ranking()
+        scores = h.detach() if ranking is None else h.detach() * ranking
         mask = torch.zeros_like(h).scatter_(1, top_indices(scores, self.k), 1.0)
         return h.relu() * mask
 
-    @torch.no_grad()
-    def codes(self, x: Float[Tensor, "batch d_in"], engine: Engine | None = None) -> Codes:
-        """Sparse codes in units of h, without gradient.
+    def activate(self, h: Float[Tensor, "batch feature"]) -> Float[Tensor, "batch feature"]:
+        """The gate, as at any time."""
+        return self.gate(h)
 
-        Arguments:
-            x: activations read at `site_in`.
-            engine: what runs the loops; None: the fastest.
-        """
-        self.check_input(x)
-        return self._codes(self.shifted(x).contiguous(), self.k, engine or engine_for(x))
+    def penalty(
+        self, h: Float[Tensor, "batch feature"], z: Float[Tensor, "batch feature"], y: Tensor
+    ) -> Float[Tensor, ""]:
+        """0: k says how sparse the codes are."""
+        return h.new_zeros(())
 
-    def _codes(self, shifted: Tensor, k: int, engine: Engine) -> Codes:
-        weights = self.lengths() if self.convention.rank_score == "h_norm" else None
-        return engine.select(shifted, self.W_enc, self.b_enc, k, weights)
+    def _codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine) -> Codes:
+        assert self.b_enc is not None
+        return engine.select(shifted, self.W_enc, self.b_enc, self.k, self.ranking())
 
-    @torch.no_grad()
-    def step(
-        self,
-        x: Float[Tensor, "batch d_in"],
-        y: Float[Tensor, "batch d_out"],
-        engine: Engine,
-        gradients: Gradients,
-        auxiliary: Auxiliary | None = None,
-    ) -> StepResult:
-        """L = (1/B) sum_b ||y_hat - y||^2 (+ AuxK) and its exact gradients, touching active latents only.
+    def training_codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine) -> Codes:
+        """The codes of the gate."""
+        return self._codes(shifted, engine)
 
-        With g = 2 (y_hat - y) / B: dW_dec[i] += v g, dv = W_dec[i] . g, dW_enc[i] += dv x', db_enc[i] += dv,
-        db_dec = sum g, less sum dv W_enc[i] when b_dec is subtracted from the input.
+    def nested(self) -> tuple[tuple[int, float], ...]:
+        """One reconstruction, by all latents."""
+        return ((self.n_features, 1.0),)
 
-        Arguments:
-            x: inputs.
-            y: targets, x itself for an autoencoder.
-            engine: what runs the loops.
-            gradients: buffers that are filled.
-            auxiliary: dead latents to revive.
-        """
-        self.check_input(x)
-        shifted = self.shifted(x).contiguous()
-        codes = self._codes(shifted, self.k, engine)
-        error, slopes = engine.errors(codes, self.W_dec, self.b_dec, y)
-        engine.accumulate(codes, slopes, shifted, error, 2 / len(y), gradients)
-        squared = float(error.square().sum(dtype=torch.float64)) / len(y)
-        added = 0.0
-        if auxiliary is not None and len(auxiliary.latents):
-            added = self._revive(shifted, error, auxiliary, engine, gradients)
-        self.b_dec.grad = error.sum(0) * (2 / len(y))
-        if self.convention.subtract == "b_dec":
-            self.b_dec.grad -= gradients.bias @ self.W_enc
-        return StepResult(squared + added, squared, codes.fires())
+    def constrain(self) -> None:
+        """Nothing: any weights will do."""
 
-    def _revive(
-        self, shifted: Tensor, error: Tensor, auxiliary: Auxiliary, engine: Engine, gradients: Gradients
-    ) -> float:
-        """AuxK: alpha ||e - e_hat||^2 / ||e - mean e||^2, e_hat from the k_aux best dead latents, no bias.
 
-        e = y - y_hat is a constant here; 0 when it has no variance.
-        """
-        missed = -error
-        spread = float((missed - missed.mean(0)).square().sum(dtype=torch.float64))
-        if spread == 0:
-            return 0.0
-        dead = auxiliary.latents
-        k = min(max(1, self.d_out // 2), len(dead))
-        found = engine.select(shifted, self.W_enc[dead], self.b_enc[dead], k)
-        codes = Codes(dead[found.indices.long()].int(), found.values, self.n_features)
-        no_bias = torch.zeros_like(self.b_dec)
-        left, slopes = engine.errors(codes, self.W_dec, no_bias, missed)
-        engine.accumulate(codes, slopes, shifted, left, 2 * auxiliary.weight / spread, gradients, add=True)
-        return auxiliary.weight * float(left.square().sum(dtype=torch.float64)) / spread
+def check_k(k: int, n_features: int) -> None:
+    """DI06 unless 1 <= k <= n_features."""
+    if not 1 <= k <= n_features:
+        raise InputError(
+            "DI06",
+            f"k is {k} for {n_features} latents.",
+            "Give 1 <= k <= n_features: so many latents may be active at once.",
+        )

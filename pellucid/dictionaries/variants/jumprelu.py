@@ -1,0 +1,151 @@
+"""JumpReLU: every latent has a threshold of its own, trained by straight-through estimates."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pellucid.dictionaries.convention import Convention
+from pellucid.dictionaries.dictionary import Dictionary
+from pellucid.dictionaries.engines.compiled import Engine
+from pellucid.dictionaries.engines.selection import Codes
+from pellucid.dictionaries.variants.thresholds import above_threshold, sparse_above
+
+
+class JumpReLU(Dictionary):
+    """z_i = h_i where h_i > theta_i, else 0; training pays lambda E sum_i 1[h_i > theta_i].
+
+    The step has no gradient; with the rectangle K(u) = 1[|u| < 1/2] and the bandwidth eps,
+
+        dz_i/dtheta_i = -(theta_i / eps) K((h_i - theta_i) / eps)
+        d1[h_i > theta_i]/dtheta_i = -(1 / eps) K((h_i - theta_i) / eps),      dz_i/dh_i = 1[h_i > theta_i]
+
+    where K is taken of the pre-activation. A stored threshold below 0 acts as 0.
+
+    Arguments:
+        d_in: width of the activation that is read.
+        n_features: number of latents.
+        bandwidth: eps, in units of h during training.
+        threshold: where every theta begins.
+        d_out: width of the reconstruction; None: d_in.
+        site_in: where x is read.
+        site_out: where the reconstruction belongs; None: site_in.
+        convention: the record that encode and decode follow.
+        seed: of the initial weights.
+
+    Example:
+        >>> JumpReLU(8, 32, threshold=0.5).gate(torch.tensor([[0.5, 0.6]])).tolist()
+        [[0.0, 0.6000000238418579]]
+
+    Source: Rajamanoharan et al. 2024, arXiv 2407.14435, equations 9 to 12.
+    """
+
+    gate_name: ClassVar[str] = "jumprelu"
+
+    def __init__(
+        self,
+        d_in: int,
+        n_features: int,
+        *,
+        bandwidth: float = 0.05,
+        threshold: float = 0.05,
+        d_out: int | None = None,
+        site_in: str = "",
+        site_out: str | None = None,
+        convention: Convention | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            d_in,
+            n_features,
+            d_out=d_out,
+            site_in=site_in,
+            site_out=site_out,
+            convention=convention,
+            seed=seed,
+        )
+        self.bandwidth = bandwidth
+        self.threshold = nn.Parameter(torch.full((n_features,), threshold))
+
+    def settings(self) -> dict[str, Any]:
+        """The variant and its bandwidth."""
+        return {"variant": "jumprelu", "bandwidth": self.bandwidth}
+
+    def gate(self, h: Float[Tensor, "batch feature"]) -> Float[Tensor, "batch feature"]:
+        """h where it, or it times the decoder row's length, exceeds its threshold; no gradient to it."""
+        return above_threshold(h, self.threshold.detach(), self.ranking())
+
+    def activate(self, h: Float[Tensor, "batch feature"]) -> Float[Tensor, "batch feature"]:
+        """The same with the straight-through gradient of the thresholds."""
+        jumped: Tensor = Jump.apply(h, self.threshold, self.bandwidth)  # type: ignore[no-untyped-call]
+        return jumped
+
+    def penalty(
+        self, h: Float[Tensor, "batch feature"], z: Float[Tensor, "batch feature"], y: Tensor
+    ) -> Float[Tensor, ""]:
+        """E sum_i 1[h_i > theta_i], with the straight-through gradient of the thresholds."""
+        steps: Tensor = Step.apply(h, self.threshold, self.bandwidth)  # type: ignore[no-untyped-call]
+        return steps.sum(1).mean()
+
+    def _codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine) -> Codes:
+        assert self.b_enc is not None
+        limits = self.threshold.detach()
+        return sparse_above(shifted, self.W_enc, self.b_enc, limits, self.ranking(), engine)
+
+    def training_codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine) -> None:
+        """None: latents just below their threshold matter too."""
+
+    def nested(self) -> tuple[tuple[int, float], ...]:
+        """One reconstruction, by all latents."""
+        return ((self.n_features, 1.0),)
+
+    @torch.no_grad()
+    def constrain(self) -> None:
+        """Keep stored thresholds at 0 or above: a clamp in the graph would end their gradient."""
+        self.threshold.clamp_(min=0)
+
+
+def near(h: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
+    """K((h - theta) / eps): 1 strictly inside the window, else 0."""
+    return ((h - threshold).abs() < bandwidth / 2).to(h.dtype)
+
+
+class Jump(torch.autograd.Function):
+    """h 1[h > theta] with a straight-through gradient of theta."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
+        """Positive h above its threshold."""
+        ctx.save_for_backward(h, threshold)
+        ctx.bandwidth = bandwidth
+        return h.relu() * (h > threshold)
+
+    @staticmethod
+    def backward(ctx: Any, *outward: Tensor) -> tuple[Tensor, Tensor, None]:
+        """Through what is open, and -(theta/eps) K for the threshold."""
+        h, threshold = ctx.saved_tensors
+        (out,) = outward
+        window = near(h, threshold, ctx.bandwidth)
+        opened = (h > threshold) & (h > 0)
+        return out * opened, -(threshold / ctx.bandwidth) * (window * out).sum(0), None
+
+
+class Step(torch.autograd.Function):
+    """1[h > theta] with a straight-through gradient of theta."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
+        """1 where h is above its threshold."""
+        ctx.save_for_backward(h, threshold)
+        ctx.bandwidth = bandwidth
+        return (h > threshold.clamp_min(0)).to(h.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *outward: Tensor) -> tuple[None, Tensor, None]:
+        """-(1/eps) K for the threshold."""
+        h, threshold = ctx.saved_tensors
+        (out,) = outward
+        return None, -(near(h, threshold, ctx.bandwidth) * out).sum(0) / ctx.bandwidth, None
