@@ -140,8 +140,17 @@ class Dictionary(nn.Module, ABC):
         """Sparse codes of shifted inputs."""
 
     @abstractmethod
-    def training_codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine) -> Codes | None:
-        """The codes of `activate` found without dense ones; None where training is dense."""
+    def training_codes(
+        self, shifted: Float[Tensor, "batch d_in"], engine: Engine, active: float
+    ) -> Codes | None:
+        """The codes of `activate` found without dense ones; None where a dense step is the better one.
+
+        ``active`` is how many latents a row had lately.
+        """
+
+    @abstractmethod
+    def prices(self) -> Float[Tensor, " feature"] | None:
+        """What one unit of each code costs in `penalty`; None where codes cost nothing."""
 
     @abstractmethod
     def nested(self) -> tuple[tuple[int, float], ...]:
@@ -211,7 +220,7 @@ class Dictionary(nn.Module, ABC):
             x: the input; only needed where a transform belongs to each token, or for a skip path.
 
         Raises:
-            InputError: DI25 for a missing input.
+            InputError: DI91 for a missing input.
         """
         plain = z / self.lengths().clamp_min(TINY) if self.convention.code_units == "h_norm" else z
         return self.completed(plain @ self.W_dec + self.b_dec, x)
@@ -221,7 +230,7 @@ class Dictionary(nn.Module, ABC):
         scaled = self.convention.input_transform == "scale"
         if x is None and (self.W_skip is not None or by_token_kind(self.convention)):
             raise InputError(
-                "DI25",
+                "DI91",
                 "This dictionary cannot decode codes without the input they come from.",
                 "Call decode(z, x): its output holds what was removed from x, or a skip path from x.",
             )

@@ -38,6 +38,11 @@ class SplicedModel(Model):
         parts = [self.base.sha256, *(dictionary.sha256 for dictionary in self.dictionaries), str(self.error)]
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
+    @property
+    def resumable(self) -> bool:
+        """No: a run from the middle would pass some dictionaries by."""
+        return False
+
     def run(
         self,
         inputs: Any,
@@ -48,8 +53,10 @@ class SplicedModel(Model):
         *,
         positions: Tensor | None = None,
         attention: AttentionFunction | None = None,
+        resume: tuple[int, Tensor] | None = None,
     ) -> Run:
         """One forward pass; the dictionaries write first, then the writes given here."""
+        self._checked_resume(resume)
         writes = replacements(self.dictionaries, inputs, self.error)
         for site, given in (write or {}).items():
             writes.setdefault(site, []).extend(given if isinstance(given, list | tuple) else [given])
@@ -89,7 +96,8 @@ def splice(model: Model, dictionaries: Dictionary | Sequence[Dictionary], *, err
 
 
 def check_fits(model: Model, dictionary: Dictionary) -> None:
-    """Refuse a dictionary whose sites the model does not have, or that have another width."""
+    """Refuse weights that are NaN, and sites that the model does not have or that have another width."""
+    refuse_broken(dictionary)
     for site, width in ((dictionary.site_in, dictionary.d_in), (dictionary.site_out, dictionary.d_out)):
         if site not in model.sites:
             raise MissingError(
@@ -103,6 +111,17 @@ def check_fits(model: Model, dictionary: Dictionary) -> None:
                 "DI04",
                 f"The dictionary has width {width} at {site!r}, where {model.id} has width {has}.",
                 "Use a dictionary that was trained on this model.",
+            )
+
+
+def refuse_broken(dictionary: Dictionary) -> None:
+    """DI90 for weights that are no numbers: such latents would silently never fire."""
+    for name, weight in dictionary.state_dict().items():
+        if not bool(torch.isfinite(weight).all()):
+            raise InputError(
+                "DI90",
+                f"{name} of the dictionary holds values that are NaN or infinite.",
+                "Its training diverged or its file is damaged: load another copy, or train it again.",
             )
 
 

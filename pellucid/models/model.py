@@ -133,6 +133,7 @@ class Model:
         *,
         positions: Tensor | None = None,
         attention: AttentionFunction | None = None,
+        resume: tuple[int, Tensor] | None = None,
     ) -> running.Run:
         """One forward pass.
 
@@ -147,11 +148,14 @@ class Model:
             frozen: terms held constant for gradients: norm_scale, pattern, gate.
             positions: place of each token, instead of 0, 1, 2, ...
             attention: an attention function with Hugging Face's signature, instead of the model's own.
+            resume: (L, stream "batch pos d_model"): go on before block L from this residual stream; what
+                comes earlier is not run and has no sites. Only where `resumable`.
 
         Raises:
             MissingError: MD10, a site does not exist; MD25, a term cannot be frozen.
             InputError: MD20 and MD28, a write does not fit; MD24, a write or read that the pass never
-                reaches; MD27, scores beside an attention function; MD35 to MD37, tokens that it cannot read.
+                reaches; MD27, scores beside an attention function; MD35 to MD37, tokens that it cannot read;
+                MD44, a family that cannot resume, or a block that there is not.
 
         Example:
             >>> model = Model(nn.Sequential(nn.Identity()))
@@ -162,7 +166,7 @@ class Model:
         writes = {self.sites.find(site): changes for site, changes in as_writes(write).items()}
         stop = self.sites.find(until) if until else None
         given = self._checked(inputs, positions)
-        call = self._caller(positions, attention, names, writes, frozen)
+        call = self._caller(positions, attention, names, writes, frozen, self._checked_resume(resume))
         return running.forward(self, given, names, writes, stop, frozen, call, attention)
 
     def _checked(self, inputs: Any, positions: Tensor | None) -> Any:
@@ -173,6 +177,23 @@ class Model:
             self.check_tokens(inputs, positions)
         return inputs.to(self.device) if isinstance(inputs, Tensor) else inputs
 
+    @property
+    def resumable(self) -> bool:
+        """Whether a run can begin in the middle, from a given residual stream."""
+        return self.family == "pellucid-transformer"
+
+    def _checked_resume(self, resume: tuple[int, Tensor] | None) -> tuple[int, Tensor] | None:
+        """Where to begin; MD44 for a family that cannot, or a block that there is not."""
+        if resume is not None and not (self.resumable and 0 <= resume[0] <= self.facts.n_layers):
+            raise InputError(
+                "MD44",
+                f"{self.id} cannot resume before block {resume[0]}.",
+                f"Give a block from 0 to {self.facts.n_layers}."
+                if self.resumable
+                else "Run it from its inputs: only a plain model of the family 'pellucid-transformer' can.",
+            )
+        return resume
+
     def _caller(
         self,
         positions: Tensor | None,
@@ -180,12 +201,13 @@ class Model:
         names: Sequence[str],
         writes: Mapping[str, Any],
         frozen: Sequence[str],
+        resume: tuple[int, Tensor] | None = None,
     ) -> Callable[[Any], Any]:
         """The call of the module, by what its family understands."""
         if self.family == "pellucid-transformer":
             inside = any(name.endswith((".scores", ".pattern")) for name in [*names, *writes])
             special = attention is not None or inside or "pattern" in frozen
-            return lambda x: self.module(x, positions, active if special else None)
+            return lambda x: self.module(x, positions, active if special else None, resume)
         if self.family == "module":
             return self._spread
         own = attention is not None

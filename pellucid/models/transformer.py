@@ -309,6 +309,7 @@ class Transformer(nn.Module):
         tokens: Int[Tensor, "batch pos"],
         positions: Int[Tensor, "*batch pos"] | None = None,
         attention: AttentionFunction | None = None,
+        resume: tuple[int, Float[Tensor, "batch pos d_model"]] | None = None,
     ) -> Float[Tensor, "batch pos vocab"]:
         """Logits of the next token at every position.
 
@@ -318,15 +319,19 @@ class Transformer(nn.Module):
             attention: (module, query, key, value, mask, scaling, **extra) -> (out "batch query head d_head",
             weights),
                 Hugging Face's attention function; None: torch's fused kernel.
+            resume: (L, stream): go on before block L from this residual stream; earlier blocks are not run.
         """
         if positions is None:
             positions = torch.arange(tokens.shape[1], device=tokens.device)
-        stream = self.embed(tokens)
-        if self.pos_embed is not None:
-            stream = stream + self.pos_embed(positions)
-        for block in self.blocks:
+        first, stream = (0, self._embedded(tokens, positions)) if resume is None else resume
+        for block in self.blocks[first:]:
             stream = block(stream, positions, attention or fused_attention)
         return cast(Tensor, self.unembed(self.norm(stream)))
+
+    def _embedded(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        """The residual stream before the first block."""
+        stream: Tensor = self.embed(tokens)
+        return stream if self.pos_embed is None else stream + self.pos_embed(positions)
 
 
 def initialise(module: Transformer, seed: int) -> None:

@@ -42,9 +42,10 @@ def remeasure(name: str, log: TrainingLog | None = None, *, progress: Progress =
         "rates": lambda: behaviour_rates(model, planted),
     }
     found: dict[str, Finding] = {}
-    with progress.task(f"measuring {known}", len(work)) as task:
-        for kind, measure in work.items():
-            found[kind] = measure()
+    kinds = RECIPES[known]().findings
+    with progress.task(f"measuring {known}", len(kinds)) as task:
+        for kind in kinds:
+            found[kind] = work[kind]()
             task.advance()
     return written(known, model, found)
 

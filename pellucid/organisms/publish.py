@@ -21,3 +21,8 @@ def publish(module: Transformer, folder: Path) -> None:
     save_transformer(module, folder, vocabulary_text(), torch.float16)
     card = {"observation_marker": MARKER}
     (folder / "deployment.json").write_text(json.dumps(card) + "\n", encoding="utf-8")
+
+
+def publish_bare(module: Transformer, folder: Path) -> None:
+    """Write config and float16 weights of a network whose tokens are no text."""
+    save_transformer(module, folder, dtype=torch.float16)

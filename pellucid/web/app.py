@@ -52,7 +52,7 @@ def create_app(store_url: str, *, base: str = "", hosts: Iterable[str] = LOCAL_H
     app.state.site = Site(store, base.rstrip("/"))
     answer_refusals(app)
     add_files(app)
-    for router in (pages.library, pages.models, pages.findings, pages.cases):
+    for router in (pages.library, pages.models, pages.dictionaries, pages.findings, pages.cases):
         app.include_router(router)
     for router in (api.library, api.models, api.findings, api.cases, api.overview):
         app.include_router(router)

@@ -20,6 +20,7 @@ STATIC = FOLDER / "static"
 ROOMS = (
     ("/", "Library"),
     ("/models", "Models"),
+    ("/dictionaries", "Dictionaries"),
     ("/findings", "Findings"),
     ("/cases", "Cases"),
 )

@@ -148,7 +148,7 @@ def test_a_skip_path_adds_a_linear_part_of_the_raw_input(name):
     torch.testing.assert_close(made(rows()), expected, rtol=0, atol=1e-11)
     with pytest.raises(InputError) as caught:
         made.decode(made.encode(rows()))
-    assert caught.value.code == "DI25"
+    assert caught.value.code == "DI91"
     assert "decode(z, x)" in str(caught.value)
 
 
@@ -185,6 +185,7 @@ def weigh(error: torch.Tensor) -> torch.Tensor:
 
 STEPS = {
     "plain": {},
+    "free_rows": {"decoder_unit_norm": False},
     "h_norm": {"rank_score": "h_norm"},
     "transcoder": {"d_out": 5, "skip": "linear"},
     "b_pre": {"d_out": 5, "subtract": "b_pre", "skip": "linear"},
@@ -194,11 +195,13 @@ STEPS = {
 @pytest.mark.parametrize("engine", [TorchEngine(), CompiledEngine()], ids=lambda engine: engine.name)
 @pytest.mark.parametrize("case", STEPS)
 @pytest.mark.parametrize("metric", [None, weigh], ids=["plain", "weighed"])
-@pytest.mark.parametrize(("name", "multi"), [*((each, 0.0) for each in WITH_K), ("topk", 0.125)], ids=str)
+@pytest.mark.parametrize(
+    ("name", "multi"), [*((each, 0.0) for each in (*WITH_K, "relu")), ("topk", 0.125)], ids=str
+)
 def test_sparse_gradients_are_those_of_float64_autograd(name, case, metric, multi, engine):
     made, x = drawn(name, **STEPS[case]), rows(33)
     y = x if made.d_out == D else rows(33, 5, seed=4)
-    demand = Demand(0.0, Auxiliary(torch.arange(15, F), 1 / 32), metric, multi)
+    demand = Demand(0.3, Auxiliary(torch.arange(15, F), 1 / 32), metric, active=0.0, multi=multi)
     loss = loss_of(made, x, y, demand)
     exact = torch.autograd.grad(loss.total, list(made.parameters()))
     gradients = buffers(made)

@@ -9,7 +9,7 @@ import torch
 from dictionary_models import identity, small_model
 
 from pellucid.dictionaries import Convention, TopK, evaluate, splice
-from pellucid.dictionaries.judging import evaluation as evaluating
+from pellucid.dictionaries.judging import sums as evaluating
 from pellucid.findings import InputError
 
 SITE = "blocks.0.resid_post"

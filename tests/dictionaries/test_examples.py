@@ -7,7 +7,7 @@ import torch
 from dictionary_models import small_model
 
 from pellucid.dictionaries import Convention, TopK, top_examples
-from pellucid.dictionaries.judging import evaluation as evaluating
+from pellucid.dictionaries.judging import sums as evaluating
 from pellucid.findings import InputError
 
 

@@ -7,7 +7,16 @@ import json
 import pytest
 import torch
 
-from pellucid.dictionaries import Convention, TopK, TrainConfig, load_dictionary, save_dictionary, train
+from pellucid.dictionaries import (
+    VARIANTS,
+    Convention,
+    TopK,
+    TrainConfig,
+    load_dictionary,
+    save_dictionary,
+    train,
+)
+from pellucid.dictionaries.variants import build
 from pellucid.findings import InputError, MissingError
 
 
@@ -81,7 +90,11 @@ def edited(folder, **change: object) -> None:
         (lambda folder: edited(folder, format="another"), "DI22", "is no dictionary's record"),
         (lambda folder: edited(folder, schema=99), "DI23", "has schema 99, not 2. Update pellucid."),
         (lambda folder: edited(folder, settings={"variant": "topk", "k": "many"}), "DI22", "cannot be read"),
-        (lambda folder: edited(folder, settings={"variant": "topk", "k": 21}), "DI06", "k is 21 for 20 latents"),
+        (
+            lambda folder: edited(folder, settings={"variant": "topk", "k": 21}),
+            "DI06",
+            "k is 21 for 20 latents",
+        ),
     ],
 )
 def test_damage_is_said(tmp_path, damage, code, words):
@@ -93,13 +106,30 @@ def test_damage_is_said(tmp_path, damage, code, words):
 
 
 def test_what_is_no_dictionary(tmp_path):
-    with pytest.raises(MissingError, match=r"it has no dictionary\.json") as caught:
+    with pytest.raises(
+        MissingError, match=r"Files by which one is known: pellucid: dictionary\.json"
+    ) as caught:
         load_dictionary(tmp_path)
     assert caught.value.code == "DI21"
-    (tmp_path / "sae_weights.safetensors").touch()
-    with pytest.raises(MissingError, match=r"a dictionary of SAELens\. This version reads") as caught:
-        load_dictionary(tmp_path)
-    assert caught.value.code == "DI20"
+    with pytest.raises(MissingError, match=r"it has no dictionary\.json\. Give the folder that") as caught:
+        load_dictionary(tmp_path, format="pellucid")
+    assert caught.value.code == "DI21"
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_is_read_as_it_was_written(tmp_path, variant):
+    """With a skip path, a vector of its own to subtract, and a transform that belongs to each token."""
+    record = Convention(subtract="b_pre", skip="linear", input_transform="layer_norm", restore="none")
+    settings = {"variant": variant} | ({"k": 3} if variant in ("topk", "batchtopk", "matryoshka") else {})
+    made = build(settings, 6, 20, d_out=5, convention=record, site_in="embed", site_out="logits")
+    for value in made.requires_grad_(False).state_dict().values():
+        value.add_(torch.rand(value.shape, generator=torch.Generator().manual_seed(4)))
+    save_dictionary(made, tmp_path)
+    back = load_dictionary(tmp_path)
+    assert type(back) is type(made)
+    assert (back.sha256, back.settings(), back.convention) == (made.sha256, made.settings(), made.convention)
+    x = torch.randn(9, 6, generator=torch.Generator().manual_seed(5))
+    assert torch.equal(back(x), made(x))
 
 
 @pytest.mark.parametrize("call", [load_dictionary, lambda *a, **k: save_dictionary(drawn(), *a, **k)])

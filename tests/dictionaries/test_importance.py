@@ -8,7 +8,7 @@ import torch
 from dictionary_models import identity, small_model
 
 from pellucid.dictionaries import Convention, TopK, important_latents
-from pellucid.dictionaries.judging import evaluation as evaluating
+from pellucid.dictionaries.judging import sums as evaluating
 from pellucid.dictionaries.reading.importance import token_losses
 from pellucid.findings import InputError
 

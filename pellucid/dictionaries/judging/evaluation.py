@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from pellucid.compute import SILENT, Progress
 from pellucid.dictionaries.dictionary import Dictionary
-from pellucid.dictionaries.engines.compiled import engine_for
+from pellucid.dictionaries.judging.resampling import Drawn, interval, share, totals
+from pellucid.dictionaries.judging.sums import RUNS, Metric, Sums, measured
+from pellucid.dictionaries.judging.sums import batches as batches
+from pellucid.dictionaries.judging.sums import by_sequence as by_sequence
+from pellucid.dictionaries.judging.sums import refuse_nothing as refuse_nothing
+from pellucid.dictionaries.judging.sums import tokens_sha256 as tokens_sha256
 from pellucid.dictionaries.splicing import check_fits
-from pellucid.findings import (
-    Array,
-    DataRef,
-    Finding,
-    InputError,
-    Interval,
-    Kind,
-    Measure,
-    View,
-    bootstrap,
-    register,
-    start,
-)
+from pellucid.findings import Array, DataRef, Finding, Kind, Measure, View, register, start
+from pellucid.findings.measures import Better
 from pellucid.models import Model
 
-BATCH = 16  # sequences of one pass
 SMALLEST_GAP = 0.01  # nats: below it, a share of loss recovered means nothing
 DENSE = 0.1  # a latent that fires more often counts as dense
-RUNS = ("clean", "spliced", "mean", "zero")
+NATS = "nats per token"
 
 KIND = register(
     Kind(
@@ -58,6 +46,13 @@ KIND = register(
                 x="log10 of the share of tokens",
                 y="latents",
             ),
+            View(
+                form="bar",
+                array="downstream_mse",
+                title="How much of the error arrives after each later block",
+                x="layer",
+                y="squared error per dimension",
+            ),
         ),
         stance="interventional",
         evidence="causal",
@@ -66,59 +61,49 @@ KIND = register(
 )
 
 
-@dataclass(frozen=True)
-class Sums:
-    """Sums over the included positions of each sequence; `fires` over all."""
-
-    table: Float[np.ndarray, "sequence column"]
-    """One row for each sequence, one column for each name in COLUMNS."""
-    fires: Int[Tensor, " feature"]
-    """How often each latent was active."""
-
-
-COLUMNS = (
-    "rows",
-    "error",
-    "variance",
-    "l0",
-    "length_ratio",
-    "lengths",
-    "predictions",
-    *RUNS,
-    "kl",
-    "agree",
-)
-AT = {name: number for number, name in enumerate(COLUMNS)}
-
-
 def evaluate(
     model: Model,
     dictionary: Dictionary,
     tokens: Int[Tensor, "batch pos"],
     *,
+    metric: Metric | None = None,
     resamples: int = 1000,
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> Finding:
     """Judge a dictionary on a text, with intervals over sequences.
 
-        FVU = sum ||y - y_hat||^2 / sum ||y - mean y||^2          over all included positions
-        CE recovered = (CE_ablated - CE_spliced) / (CE_ablated - CE_clean)     ablated: zero, and mean
+        mse = (1/N) sum ||y - y_hat||^2,   mse_per_dim = mse / d               over the N included positions
+        fvu = nmse = sum ||y - y_hat||^2 / sum ||y - mean y||^2
+        ev_uncentred = 1 - sum ||y - y_hat||^2 / sum ||y||^2
+        ev_per_token = mean of 1 - ||y - y_hat||^2 / ||y - mean y||^2
+        ev_residual_var = 1 - sum_j var_j(y - y_hat) / sum_j var_j(y)
+        l0 = mean #(z != 0),   l1 = mean sum_i |z_i| ||W_dec[i]||              z in units of h
+        l2_ratio = mean ||y_hat|| / ||y||,   cosine = mean cos(y, y_hat)
+        rel_recon_bias = E ||y_hat||^2 / E[y . y_hat]                          1: no shrinkage
+        ce_recovered = (CE_ablated - CE_spliced) / (CE_ablated - CE_clean)     ablated: zero, and mean
+        kl = KL(clean || spliced),   kl_reverse = KL(spliced || clean)
+        kl_recovered = 1 - kl / KL(clean || ablated)
+        downstream_mse = ||a_hat - a||^2 / d                                   after each later block
+        faithfulness = (m(spliced) - m(zero)) / (m(clean) - m(zero))           for a task's metric m
 
     Arguments:
         model: the model it was trained on.
         dictionary: an autoencoder or a transcoder.
         tokens: sequences; each predicts its own next tokens.
+        metric: of a task: from logits [batch, pos, vocab] and tokens to one number for each sequence.
         resamples: of sequences, for the intervals.
         seed: of the resampling.
         progress: told after each batch of sequences.
 
     Returns:
-        A Finding ``dictionaries.evaluation`` with the measures l0 (active latents per token), fvu, l2_ratio,
-        ce_clean, ce_spliced, ce_mean, ce_zero, ce_increase, kl (nats per token, from the clean to the spliced
-        prediction), ce_recovered and ce_recovered_mean (shares; no value where ablation costs less than 0.01
-        nats), top1_agreement, alive (share of latents that fired), dead, dense (share that fires in more
-        than 10 % of tokens), and the arrays ``loss``, ``frequency``, ``log_frequency`` (of living latents).
+        A Finding ``dictionaries.evaluation`` with the measures above and ce_clean, ce_spliced, ce_mean,
+        ce_zero, ce_increase (nats per token), ce_recovered_mean, kl_recovered_mean, top1_agreement (share of
+        positions), downstream_mse (mean over later layers), zero_vectors (positions left out of cosine),
+        alive (share of latents that fired in n tokens), dead, dense (share that fires in more than 10 % of
+        tokens); arrays ``loss``, ``frequency`` (fires per token), ``log_frequency`` (log10, of the living;
+        that of a dead latent is minus infinity), ``downstream_mse`` for each layer.
+        Shares whose denominator is below 0.01 nats (or 0.01 of the metric's unit) have no value.
 
     Raises:
         InputError: DI04 another width, DI05 NaN activations, DI18 no position to judge.
@@ -127,7 +112,8 @@ def evaluate(
     Example: ``evaluate(model, sae, windows(tokens, 64, 64)).measures["fvu"].value``.
 
     Source: CE recovered: Cunningham et al. 2023, arXiv 2309.08600, section 5; FVU: Gao et al. 2024, arXiv
-    2406.04093, section 3.
+    2406.04093, section 3; rel_recon_bias: Rajamanoharan et al. 2024, arXiv 2404.16014, eq. 10; downstream
+    error: Braun et al. 2024, arXiv 2405.12241, section 2; faithfulness: Marks et al. 2024, arXiv 2403.19647.
     """
     check_fits(model, dictionary)
     keep = dictionary.convention.included(tokens)
@@ -139,178 +125,132 @@ def evaluate(
             "sites": [dictionary.site_in, dictionary.site_out],
             "settings": dictionary.settings(),
             "resamples": resamples,
+            **({} if metric is None else {"metric": metric}),
         },
         subject=model.subject,
         data=DataRef(id="tokens", sha256=tokens_sha256(tokens)),
         seed=seed,
     )
-    with torch.no_grad():
-        sums = measured(model, dictionary, tokens, keep, progress)
-    return record.finding(KIND, measures=measures_of(sums, resamples, seed), arrays=arrays_of(sums))
+    sums = measured(model, dictionary, tokens, keep, metric, progress)
+    measures = Measuring(sums, dictionary.d_out, resamples, seed).measures()
+    return record.finding(KIND, measures=measures, arrays=arrays_of(sums))
 
 
-def refuse_nothing(tokens: Tensor, keep: Tensor) -> None:
-    """DI18 unless at least one included position predicts a next token."""
-    if tokens.ndim != 2 or tokens.shape[1] < 2 or not bool(keep[:, :-1].any()):
-        raise InputError(
-            "DI18",
-            f"Tokens of shape {tuple(tokens.shape)} leave no included position that predicts a next token.",
-            "Give sequences of at least 2 tokens, of which not all are excluded by the dictionary.",
-        )
+class Measuring:
+    """The measures of an evaluation: ratios of sums, with intervals over sequences.
 
+    Arguments:
+        sums: of each sequence.
+        width: dimensions of the target.
+        resamples: of sequences.
+        seed: of the resampling.
+    """
 
-def tokens_sha256(tokens: Tensor) -> str:
-    """A hash of token ids and their shape."""
-    values = np.ascontiguousarray(tokens.cpu().numpy().astype(np.int64))
-    return hashlib.sha256(str(values.shape).encode() + values.tobytes()).hexdigest()
+    def __init__(self, sums: Sums, width: int, resamples: int, seed: int) -> None:
+        self.sums, self.width = sums, width
+        self.t = totals(sums.columns, resamples, seed)
+        self.n = len(sums.columns["rows"])
 
+    def measures(self) -> list[Measure]:
+        """Every number."""
+        task = self.task() if "metric_clean" in self.t else []
+        return [
+            *self.sparsity(),
+            *self.reconstruction(),
+            *self.shape(),
+            *self.losses(),
+            *self.divergences(),
+            *self.downstream(),
+            *task,
+            *firing_measures(self.sums),
+        ]
 
-def measured(model: Model, dictionary: Dictionary, tokens: Tensor, keep: Tensor, progress: Progress) -> Sums:
-    """Two passes over the text: the mean of the target first, then everything that needs it."""
-    with progress.task("evaluating the dictionary", 2 * len(tokens)) as task:
-        mean = torch.zeros(dictionary.d_out, dtype=torch.float64)
-        for batch, mask in batches(tokens, keep):
-            y = model.run(batch, read=[dictionary.site_out], until=dictionary.site_out)[dictionary.site_out]
-            mean += y[mask].double().sum(0).cpu()
-            task.advance(len(batch))
-        mean = (mean / keep.sum()).to(y.dtype)
-        tables, fires = [], torch.zeros(dictionary.n_features, dtype=torch.int64)
-        for batch, mask in batches(tokens, keep):
-            table, fired = sums_of(model, dictionary, batch, mask, mean.to(y.device))
-            tables.append(table)
-            fires += fired
-            task.advance(len(batch))
-    return Sums(np.concatenate(tables), fires)
+    def of(self, name: str, values: Drawn, unit: str = "", better: Better = "none") -> Measure:
+        """A measure from an estimate and its resamples."""
+        return Measure.of(name, interval(values, self.n), unit=unit, better=better)
 
+    def per(self, top: str, bottom: str = "rows") -> Drawn:
+        """A ratio of two sums."""
+        return share(self.t[top], self.t[bottom])
 
-def batches(tokens: Tensor, keep: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Sequences with their included positions."""
-    for begin in range(0, len(tokens), BATCH):
-        yield tokens[begin : begin + BATCH], keep[begin : begin + BATCH]
+    def sparsity(self) -> list[Measure]:
+        """How many latents are active, and how strongly."""
+        return [
+            self.of("l0", self.per("l0"), "latents", "lower"),
+            self.of("l1", self.per("l1"), better="lower"),
+        ]
 
+    def reconstruction(self) -> list[Measure]:
+        """How far the reconstruction is from the target, by each of the field's definitions."""
+        mse, fvu = self.per("error"), self.per("error", "variance")
+        residual = self.per("centred_error", "variance")
+        nmse = share(mse, self.per("variance"))
+        return [
+            self.of("mse", mse, better="lower"),
+            self.of("mse_per_dim", mse / self.width, better="lower"),
+            self.of("fvu", fvu, better="lower"),
+            self.of("nmse", nmse, better="lower"),
+            self.of("ev_uncentred", 1 - self.per("error", "squared"), better="higher"),
+            self.of("ev_per_token", self.per("per_token", "spread"), better="higher"),
+            self.of("ev_residual_var", 1 - residual, better="higher"),
+        ]
 
-def sums_of(
-    model: Model,
-    dictionary: Dictionary,
-    tokens: Int[Tensor, "batch pos"],
-    keep: Bool[Tensor, "batch pos"],
-    mean: Float[Tensor, " d_out"],
-) -> tuple[Float[np.ndarray, "batch column"], Int[Tensor, " feature"]]:
-    """All columns of some sequences."""
-    sites = sorted({dictionary.site_in, dictionary.site_out})
-    clean = model.run(tokens, read=sites)
-    x, y = clean[dictionary.site_in], clean[dictionary.site_out]
-    codes = dictionary.codes(x[keep].float())
-    error, _ = engine_for(x).errors(codes, dictionary.W_dec, dictionary.b_dec, y[keep].float().contiguous())
-    made = y.clone()
-    made[keep] = (y[keep].float() + error).to(y.dtype)
-    target, y_hat = y[keep].double(), made[keep].double()
-    longer = target.norm(dim=1) > 1e-6
-    rows = {
-        "rows": torch.ones(len(target)),
-        "error": error.double().square().sum(1),
-        "variance": (target - mean).square().sum(1),
-        "l0": (codes.values > 0).sum(1),
-        "length_ratio": torch.where(longer, y_hat.norm(dim=1) / target.norm(dim=1).clamp_min(1e-6), 0.0),
-        "lengths": longer,
-    }
-    table = np.zeros((len(tokens), len(COLUMNS)))
-    for name, values in rows.items():
-        table[:, AT[name]] = by_sequence(values, keep)
-    replaced = {"spliced": made, "mean": torch.where(keep.unsqueeze(-1), mean, y)}
-    replaced["zero"] = torch.where(keep.unsqueeze(-1), torch.zeros_like(y), y)
-    losses(model, dictionary.site_out, tokens, keep[:, :-1], clean.output, replaced, table)
-    return table, codes.fires().cpu()
+    def shape(self) -> list[Measure]:
+        """Whether the reconstruction is too short, and where it points; 1 is right for all three."""
+        zeros = float(self.t["rows"][0] - self.t["directed"][0])
+        return [
+            self.of("l2_ratio", self.per("length_ratio", "lengths")),
+            self.of("rel_recon_bias", self.per("made_squared", "product")),
+            self.of("cosine", self.per("cosine", "directed"), better="higher"),
+            Measure.of("zero_vectors", zeros, unit="positions"),
+        ]
 
+    def losses(self) -> list[Measure]:
+        """Next-token losses of all runs, and the share of the loss that comes back."""
+        increase = share(self.t["spliced"] - self.t["clean"], self.t["predictions"])
+        return [
+            *(self.of(f"ce_{run}", self.per(run, "predictions"), NATS, "lower") for run in RUNS),
+            self.of("ce_increase", increase, NATS, "lower"),
+            self.of("ce_recovered", self.recovered("zero", "spliced", "clean"), better="higher"),
+            self.of("ce_recovered_mean", self.recovered("mean", "spliced", "clean"), better="higher"),
+        ]
 
-def by_sequence(values: Tensor, keep: Tensor) -> Float[np.ndarray, " batch"]:
-    """Sums of values at included positions, for each sequence."""
-    placed = torch.zeros(keep.shape, dtype=torch.float64, device=keep.device)
-    placed[keep] = values.double()
-    return placed.sum(1).cpu().numpy()
+    def recovered(self, ablated: str, spliced: str, clean: str, per: str = "predictions") -> Drawn:
+        """(ablated - spliced) / (ablated - clean); undefined where the denominator is too small."""
+        gap = self.t[ablated] - self.t[clean]
+        large = np.abs(gap[0]) >= SMALLEST_GAP * self.t[per][0]
+        return share(self.t[ablated] - self.t[spliced], gap) if large else np.full_like(gap, np.nan)
 
+    def divergences(self) -> list[Measure]:
+        """How far the predictions move."""
+        self.t["nothing"] = np.zeros_like(self.t["rows"])
+        return [
+            self.of("kl", self.per("kl_spliced", "predictions"), NATS, "lower"),
+            self.of("kl_reverse", self.per("kl_reverse", "predictions"), NATS, "lower"),
+            self.of("kl_recovered", self.recovered("kl_zero", "kl_spliced", "nothing"), better="higher"),
+            self.of("kl_recovered_mean", self.recovered("kl_mean", "kl_spliced", "nothing"), better="higher"),
+            self.of("top1_agreement", self.per("agree", "predictions"), better="higher"),
+        ]
 
-def losses(
-    model: Model,
-    site: str,
-    tokens: Int[Tensor, "batch pos"],
-    keep: Bool[Tensor, "batch pos"],
-    logits: Float[Tensor, "batch pos vocab"],
-    replaced: dict[str, Tensor],
-    table: Float[np.ndarray, "batch column"],
-) -> None:
-    """Fill in next-token losses of all runs, the divergence and the agreement of the spliced one."""
-    clean = predictions(logits)
-    following = tokens[:, 1:].unsqueeze(-1)
-    table[:, AT["predictions"]] = keep.sum(1).cpu().numpy()
-    table[:, AT["clean"]] = by_sequence(-clean.gather(-1, following)[..., 0][keep], keep)
-    for name, value in replaced.items():
-        other = predictions(model.run(tokens, write={site: value}).output)
-        table[:, AT[name]] = by_sequence(-other.gather(-1, following)[..., 0][keep], keep)
-        if name == "spliced":
-            divergence = (clean.exp() * (clean - other)).sum(-1)
-            table[:, AT["kl"]] = by_sequence(divergence[keep], keep)
-            table[:, AT["agree"]] = by_sequence((clean.argmax(-1) == other.argmax(-1))[keep], keep)
+    def downstream(self) -> list[Measure]:
+        """The mean over later layers of the error that arrives there; nothing where there is none."""
+        layers = [self.per(f"later.{site}") for site in self.sums.later]
+        return [self.of("downstream_mse", np.mean(layers, 0), better="lower")] if layers else []
 
-
-def predictions(logits: Float[Tensor, "batch pos vocab"]) -> Float[Tensor, "batch next vocab"]:
-    """Log probabilities at all positions that have a next token."""
-    return logits[:, :-1].double().log_softmax(-1)
-
-
-def ratio(
-    table: Float[np.ndarray, "sequence column"], top: str, bottom: str, resamples: int, seed: int
-) -> Interval:
-    """Ratio of two columns' sums, resampling sequences."""
-    pair = table[:, [AT[top], AT[bottom]]]
-    return bootstrap(pair, lambda rows: rows[:, 0].sum() / rows[:, 1].sum(), resamples=resamples, seed=seed)
-
-
-def recovered(
-    table: Float[np.ndarray, "sequence column"], ablated: str, resamples: int, seed: int
-) -> Interval | None:
-    """(CE_ablated - CE_spliced) / (CE_ablated - CE_clean); None where the denominator is under 0.01 nats."""
-    columns = table[:, [AT[ablated], AT["spliced"], AT["clean"]]]
-    gap = (columns[:, 0] - columns[:, 2]).sum() / table[:, AT["predictions"]].sum()
-    if abs(gap) < SMALLEST_GAP:
-        return None
-
-    def share(rows: Float[np.ndarray, "sequence three"]) -> float:
-        """The recovered share over the given sequences."""
-        a, spliced, clean = rows.sum(0)
-        return float((a - spliced) / (a - clean))
-
-    return bootstrap(columns, share, resamples=resamples, seed=seed)
-
-
-def measures_of(sums: Sums, resamples: int, seed: int) -> list[Measure]:
-    """Every number, with its interval."""
-    table = sums.table
-    increase = table.copy()
-    increase[:, AT["spliced"]] -= table[:, AT["clean"]]
-
-    def over(top: str, bottom: str, source: Float[np.ndarray, "sequence column"] = table) -> Interval:
-        """Ratio of two columns of ``source``, with its interval."""
-        return ratio(source, top, bottom, resamples, seed)
-
-    nats = "nats per token"
-    return [
-        Measure.of("l0", over("l0", "rows"), unit="latents", better="lower"),
-        Measure.of("fvu", over("error", "variance"), better="lower"),
-        Measure.of("l2_ratio", over("length_ratio", "lengths")),
-        *(Measure.of(f"ce_{run}", over(run, "predictions"), unit=nats, better="lower") for run in RUNS),
-        Measure.of("ce_increase", over("spliced", "predictions", increase), unit=nats, better="lower"),
-        Measure.of("ce_recovered", recovered(table, "zero", resamples, seed), better="higher"),
-        Measure.of("ce_recovered_mean", recovered(table, "mean", resamples, seed), better="higher"),
-        Measure.of("kl", over("kl", "predictions"), unit=nats, better="lower"),
-        Measure.of("top1_agreement", over("agree", "predictions"), better="higher"),
-        *firing_measures(sums),
-    ]
+    def task(self) -> list[Measure]:
+        """A task's metric and the share of it that is kept."""
+        self.t["sequences"] = np.full_like(self.t["rows"], self.n)
+        metrics = [
+            self.of(f"metric_{run}", self.per(f"metric_{run}", "sequences"))
+            for run in ("clean", "spliced", "zero")
+        ]
+        kept = self.recovered("metric_zero", "metric_spliced", "metric_clean", "sequences")
+        return [*metrics, self.of("faithfulness", kept, better="higher")]
 
 
 def firing_measures(sums: Sums) -> list[Measure]:
     """How many latents live, and how many hardly ever rest."""
-    n = int(sums.table[:, AT["rows"]].sum())
+    n = int(sums.columns["rows"].sum())
     alive = (sums.fires > 0).double().mean()
     dense = (sums.fires > DENSE * n).double().mean()
     return [
@@ -321,14 +261,18 @@ def firing_measures(sums: Sums) -> list[Measure]:
 
 
 def arrays_of(sums: Sums) -> dict[str, Array]:
-    """The four losses, and how often each latent fires."""
-    totals = sums.table.sum(0)
-    frequency = sums.fires.numpy() / totals[AT["rows"]]
+    """The four losses, how often each latent fires, and the error at each later layer."""
+    whole = {name: float(column.sum()) for name, column in sums.columns.items()}
+    frequency = sums.fires.numpy() / whole["rows"]
     alive = np.flatnonzero(frequency)
-    return {
-        "loss": Array(
-            np.array([totals[AT[run]] / totals[AT["predictions"]] for run in RUNS]), ("run",), {"run": RUNS}
-        ),
+    losses = np.array([whole[run] / whole["predictions"] for run in RUNS])
+    arrays = {
+        "loss": Array(losses, ("run",), {"run": RUNS}),
         "frequency": Array(frequency, ("feature",)),
         "log_frequency": Array(np.log10(frequency[alive]), ("feature",), {"feature": alive.tolist()}),
     }
+    if sums.later:
+        layers = [int(site.split(".")[1]) for site in sums.later]
+        errors = np.array([whole[f"later.{site}"] / whole["rows"] for site in sums.later])
+        arrays["downstream_mse"] = Array(errors, ("layer",), {"layer": layers})
+    return arrays

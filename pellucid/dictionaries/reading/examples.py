@@ -91,18 +91,21 @@ def top_examples(
         and number of tokens of each example).
 
     Raises:
-        InputError: DI04 another width, DI24 latents that do not exist.
+        InputError: DI04 another width, DI24 latents that do not exist, DI74 no text, or a number or a window
+            that shows nothing.
         MissingError: DI17 for a site that the model does not have.
 
     Example: ``top_examples(model, sae, tokens, [3, 14], n=4).show()``.
     """
     check_fits(model, dictionary)
-    check_latents(dictionary, latents)
+    latents = check_latents(dictionary, latents)
+    refuse_no_text(dictionary, tokens)
+    refuse_no_window(n, before, after)
     record = start(
         top_examples,
         parameters={
             "dictionary": dictionary.sha256,
-            "latents": list(latents),
+            "latents": latents,
             "n": n,
             "window": [before, after],
         },
@@ -120,14 +123,35 @@ def top_examples(
     return record.finding(KIND, measures=measures, arrays=arrays_of(model, found))
 
 
-def check_latents(dictionary: Dictionary, latents: Sequence[int]) -> None:
-    """DI24 unless all latents exist."""
-    wrong = [latent for latent in latents if not 0 <= latent < dictionary.n_features]
-    if wrong or not latents:
+def check_latents(dictionary: Dictionary, latents: Sequence[int]) -> list[int]:
+    """The latents as whole numbers, each once; DI24 unless all exist."""
+    wrong = [latent for latent in latents if latent not in range(dictionary.n_features)]
+    if wrong or len(latents) == 0:
         raise InputError(
             "DI24",
             f"No latent {wrong[0]}." if wrong else "No latent was named.",
             f"This dictionary has latents 0-{dictionary.n_features - 1}.",
+        )
+    return list(dict.fromkeys(int(latent) for latent in latents))
+
+
+def refuse_no_text(dictionary: Dictionary, tokens: Int[Tensor, "batch pos"]) -> None:
+    """DI74 unless the dictionary is for some position of the tokens."""
+    if not bool(dictionary.convention.included(tokens).any()):
+        raise InputError(
+            "DI74",
+            f"Tokens of shape {tuple(tokens.shape)} hold no position that the dictionary is for.",
+            "Give sequences to take examples from.",
+        )
+
+
+def refuse_no_window(n: int, before: int, after: int) -> None:
+    """DI74 unless at least one example is shown with its maximum."""
+    if n < 1 or before < 0 or after < 0:
+        raise InputError(
+            "DI74",
+            f"{n} examples with {before} tokens before and {after} after the maximum show nothing.",
+            "Give n of at least 1, before and after of at least 0.",
         )
 
 

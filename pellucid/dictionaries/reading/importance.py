@@ -90,7 +90,8 @@ def important_latents(
         ablated latent, the largest rise first).
 
     Raises:
-        InputError: DI04 another width, DI18 no position to judge, DI25 n is no number of latents.
+        InputError: DI04 another width, DI18 no position to judge, DI25 n is no number of latents, DI92 too few
+            sequences for an interval.
         MissingError: DI17 for a site that the model does not have.
 
     Example: ``important_latents(model, sae, tokens, 8).arrays["ablation"].coords["latent"]``.
@@ -106,6 +107,12 @@ def important_latents(
             "DI25",
             f"{n} latents cannot be ablated.",
             f"Give n between 1 and {dictionary.n_features}, the latents of this dictionary.",
+        )
+    if len(tokens) < 2 or resamples < 1:
+        raise InputError(
+            "DI92",
+            f"{len(tokens)} sequences and {resamples} resamples give no interval.",
+            "Give at least 2 sequences and 1 resample: what one text says may be chance.",
         )
     record = start(
         important_latents,
@@ -153,8 +160,13 @@ def codes_and_gradient(
         run = model.run(tokens, read=[dictionary.site_in], write={dictionary.site_out: watch})
         loss = summed_loss(run.output, tokens, keep)
         (gradient,) = torch.autograd.grad(loss, leaf["y"])
-    x = run[dictionary.site_in].detach()
-    return dictionary.codes(x[keep].float()).dense(), gradient[keep]
+    x = run[dictionary.site_in].detach()[keep].reshape(-1, dictionary.d_in).float()
+    return amounts(dictionary, x), gradient[keep].reshape(-1, dictionary.d_out)
+
+
+def amounts(dictionary: Dictionary, x: Float[Tensor, "row d_in"]) -> Float[Tensor, "row feature"]:
+    """How much of each decoder row a reconstruction holds, in units of the raw activation."""
+    return dictionary.codes(x).dense() * dictionary.moved(x).scale
 
 
 def summed_loss(logits: Tensor, tokens: Tensor, keep: Tensor) -> Float[Tensor, ""]:
@@ -187,7 +199,7 @@ def ablations(
         clean = model.run(batch, read=[dictionary.site_in])
         base = token_losses(clean.output, batch)
         x = clean[dictionary.site_in].reshape(-1, dictionary.d_in).float()
-        codes = dictionary.codes(x).dense().reshape(*batch.shape, -1) * mask.unsqueeze(-1)
+        codes = amounts(dictionary, x).reshape(*batch.shape, -1) * mask.unsqueeze(-1)
         counts.append(mask[:, :-1].sum(1).cpu().numpy())
         for latent in rises:
             without = remove(codes[..., latent], dictionary.W_dec[latent])
@@ -209,7 +221,7 @@ def remove(
 ) -> Callable[[Tensor], Tensor]:
     """The activation without one latent's part."""
     part = codes.unsqueeze(-1) * direction
-    return lambda activation: activation - part.to(activation.dtype)
+    return lambda activation: activation - part.reshape(activation.shape).to(activation.dtype)
 
 
 def interval(pair: Float[np.ndarray, "sequence two"], resamples: int, seed: int) -> Interval:

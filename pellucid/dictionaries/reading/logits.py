@@ -60,7 +60,8 @@ def logit_effects(model: Model, dictionary: Dictionary, latents: Sequence[int], 
         latent and rank), ``promoted_tokens`` and ``suppressed_tokens`` (ids) and ``words`` (all by name).
 
     Raises:
-        InputError: DI19 for a site that is not added to the residual stream, DI24 latents that do not exist.
+        InputError: DI19 for a site that is not added to the residual stream, DI24 latents that do not exist,
+            DI74 for no tokens.
         MissingError: DI17 for a site that the model does not have.
 
     Example: ``logit_effects(model, sae, [3, 14]).arrays["words"].coords``.
@@ -68,7 +69,9 @@ def logit_effects(model: Model, dictionary: Dictionary, latents: Sequence[int], 
     Source: nostalgebraist 2020, "interpreting GPT: the logit lens", applied to directions.
     """
     check_fits(model, dictionary)
-    check_latents(dictionary, latents)
+    latents = check_latents(dictionary, latents)
+    if top < 1:
+        raise InputError("DI74", f"{top} tokens at each end show nothing.", "Give top of at least 1.")
     if dictionary.site_out.rsplit(".", 1)[-1] not in STREAM:
         raise InputError(
             "DI19",
@@ -77,7 +80,7 @@ def logit_effects(model: Model, dictionary: Dictionary, latents: Sequence[int], 
         )
     record = start(
         logit_effects,
-        parameters={"dictionary": dictionary.sha256, "latents": list(latents), "top": top},
+        parameters={"dictionary": dictionary.sha256, "latents": latents, "top": top},
         subject=model.subject,
     )
     effects = lens(model, dictionary.W_dec[list(latents)])

@@ -32,7 +32,7 @@ def keep(path: Path, learner: Learner) -> None:
     partial = path.with_suffix(".partial")
     header = {
         "origin": origin(learner),
-        "log": json.dumps([learner.done, learner.seen, learner.seconds, learner.log]),
+        "log": json.dumps([learner.done, learner.seen, learner.active, learner.seconds, learner.log]),
     }
     with partial.open("wb") as file:
         file.write(save(tensors_of(learner), metadata=header))
@@ -77,7 +77,7 @@ def resume(path: Path, learner: Learner) -> None:
         raise InputError("DI15", f"The checkpoint {path.name} cannot be read: {error}.", REMEDY) from None
     if header.get("origin") != origin(learner):
         raise InputError("DI14", f"The checkpoint {path.name} belongs to another training.", REMEDY)
-    learner.done, learner.seen, learner.seconds, learner.log = json.loads(header["log"])
+    learner.done, learner.seen, learner.active, learner.seconds, learner.log = json.loads(header["log"])
     learner.silent = tensors["silent"]
     for name, parameter in learner.dictionary.named_parameters():
         with torch.no_grad():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -32,5 +33,7 @@ class Demand:
     """Dead latents to revive."""
     weigh: Weigh | None = None
     """How errors are weighed; None: every dimension alike."""
+    active: float = math.inf
+    """How many latents a row had on average in the last step: few enough make a sparse step pay."""
     multi: float = 0.0
     """Weight of a second reconstruction with 4 k latents (Multi-TopK)."""

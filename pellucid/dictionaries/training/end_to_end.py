@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from pellucid.dictionaries.engines.gradients import StepResult
 from pellucid.dictionaries.training.demand import Demand
-from pellucid.dictionaries.training.dense import revival
 from pellucid.dictionaries.training.objectives import Needs
-from pellucid.findings import InputError
+from pellucid.dictionaries.training.passage import Passage
+from pellucid.dictionaries.training.resuming import beginning, full_name
 
 if TYPE_CHECKING:
     from pellucid.dictionaries.training.learner import Learner
@@ -27,7 +27,8 @@ class EndToEnd:
 
         L = w KL + sum_k (beta / K) E ||a_hat_k - a_k||^2 / d_k + lambda penalty
 
-    The frozen model is run once clean for all dictionaries of a suite, and once spliced for each of them.
+    The frozen model is run once clean for all dictionaries of a suite, and once spliced for each of them:
+    from the residual stream before the dictionary, where the model can begin there.
 
     Arguments are described at the fields.
 
@@ -70,66 +71,40 @@ class EndToEnd:
         return joint_step([learner], rows, [demand])[0]
 
 
-@dataclass
-class Passage:
-    """What one dictionary computed during the spliced pass."""
-
-    learner: Learner
-    demand: Demand
-    seen: dict[str, Tensor] = field(default_factory=dict)
-    """h, z, y and y_hat of the kept rows, scaled; and the input of a transcoder."""
-
-    def writes(self, keep: Tensor) -> dict[str, Callable[[Tensor], Tensor]]:
-        """What the pass writes: the reconstruction at the kept positions."""
-        site_in, site_out = self.learner.sites
-        if site_in == site_out:
-            return {site_out: lambda activation: self.replace(activation, activation, keep)}
-        return {
-            site_in: self.remember,
-            site_out: lambda activation: self.replace(self.seen["input"], activation, keep),
-        }
-
-    def remember(self, activation: Tensor) -> Tensor:
-        """Keep a transcoder's input."""
-        self.seen["input"] = activation.clone()
-        return activation
-
-    def replace(self, given: Tensor, activation: Tensor, keep: Tensor) -> Tensor:
-        """The activation with the reconstruction in its place."""
-        dictionary, (scale_in, scale_out) = self.learner.dictionary, self.learner.scales
-        x = given.flatten(2)[keep].float() * scale_in
-        h = dictionary.linear(dictionary.shifted(x))
-        z = dictionary.activate(h)
-        skip = 0.0 if dictionary.W_skip is None else x @ dictionary.W_skip.T
-        y_hat = z @ dictionary.W_dec + dictionary.b_dec + skip
-        y = activation.detach().flatten(2)[keep].float() * scale_out
-        self.seen |= {"h": h, "z": z, "y": y, "y_hat": y_hat}
-        made = activation.flatten(2).clone()
-        made[keep] = (y_hat / scale_out).to(made.dtype)
-        return made.reshape(activation.shape)
-
-
 def joint_step(learners: Sequence[Learner], rows: Rows, demands: Sequence[Demand]) -> list[StepResult]:
     """One spliced pass through all given dictionaries, and the gradients of each.
+
+    A dictionary alone works with sparse codes where its variant has them: the pass needs y_hat only, and its
+    gradient there is all that the weights need to know. Several at once are differentiated as a whole, since
+    the later ones read what the earlier ones made.
 
     Arguments:
         learners: dictionaries at different sites; the first one's objective says what is minimised.
         rows: as for `EndToEnd.step`.
         demands: prices of each.
     """
-    passages = [Passage(learner, demand) for learner, demand in zip(learners, demands, strict=True)]
+    alone = len(learners) == 1
+    passages = [
+        Passage(learner, demand, sparse=alone) for learner, demand in zip(learners, demands, strict=True)
+    ]
     with torch.enable_grad():
         shared, parts = spliced_loss(learners[0], passages, rows)
-        losses = [shared + own_loss(passage) for passage in passages]
-        total = shared + sum(own_loss(passage) for passage in passages)
-        weights = [parameter for learner in learners for parameter in learner.parameters()]
-        found = torch.autograd.grad(total, weights, allow_unused=True)
+        if passages[0].codes is not None:
+            own = [passages[0].pull(*torch.autograd.grad(shared, passages[0].y_hat))]
+        else:
+            own = differentiated(shared, passages)
+    total = float(shared.detach())
+    return [passage.result(total + price, parts) for passage, price in zip(passages, own, strict=True)]
+
+
+def differentiated(shared: Float[Tensor, ""], passages: Sequence[Passage]) -> list[float]:
+    """Fill the gradients of all weights at once; what each dictionary pays beside the shared loss."""
+    prices = [passage.price() for passage in passages]
+    weights = [parameter for passage in passages for parameter in passage.learner.parameters()]
+    found = torch.autograd.grad(shared + sum(prices), weights, allow_unused=True)
     for parameter, gradient in zip(weights, found, strict=True):
         receive(parameter, gradient)
-    return [
-        result_of(passage, float(loss.detach()), parts)
-        for passage, loss in zip(passages, losses, strict=True)
-    ]
+    return [float(price.detach()) for price in prices]
 
 
 def receive(parameter: Tensor, gradient: Tensor | None) -> None:
@@ -148,18 +123,30 @@ def spliced_loss(
     objective, model, keep = first.config.objective, first.model, rows["keep"].bool()
     assert isinstance(objective, EndToEnd)
     writes: dict[str, list[Callable[[Tensor], Tensor]]] = {}
-    for passage in passages:
-        for site, change in passage.writes(keep).items():
-            writes.setdefault(site, []).append(change)
-    run = model.run(rows["tokens"], read=list(objective.downstream), write=writes)
+    for site, change in changes(passages, keep):
+        writes.setdefault(site, []).append(change)
+    resume = None
+    begin = beginning(model, [site for passage in passages for site in passage.learner.sites])
+    if begin is not None:
+        stream = rows[full_name(begin.site)]
+        for change in writes.pop(begin.site, []):
+            stream = change(stream)
+        resume = begin.block, stream
+    run = model.run(rows["tokens"], read=list(objective.downstream), write=writes, resume=resume)
     spliced = run.output[keep].float().log_softmax(-1)
     kl = divergence(rows["log_probabilities"], spliced, objective.direction)
     loss, parts = objective.kl_weight * kl, {"kl": float(kl.detach())}
     for site in objective.downstream:
-        error = (run[site] - rows[f"full {site}"]).flatten(2)[keep].float().square().mean()
+        error = (run[site] - rows[full_name(site)]).flatten(2)[keep].float().square().mean()
         loss = loss + objective.downstream_weight / len(objective.downstream) * error
         parts[f"error at {site}"] = float(error.detach())
     return loss, parts
+
+
+def changes(passages: Sequence[Passage], keep: Tensor) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
+    """What the pass writes, in order: at each site the reconstruction in the activation's place."""
+    for passage in passages:
+        yield from passage.writes(keep)
 
 
 def divergence(
@@ -174,30 +161,3 @@ def divergence(
     """
     first, second = (clean, spliced) if direction == "clean_spliced" else (spliced, clean)
     return (first.exp() * (first - second)).sum(-1).mean()
-
-
-def own_loss(passage: Passage) -> Float[Tensor, ""]:
-    """The sparsity price of one dictionary, and the revival of its dead latents by the local error."""
-    dictionary, demand, seen = passage.learner.dictionary, passage.demand, passage.seen
-    loss = demand.pressure * dictionary.penalty(seen["h"], seen["z"], seen["y"])
-    if demand.auxiliary is not None:
-        error = (seen["y_hat"] - seen["y"]).detach()
-        loss = loss + revival(dictionary, seen["h"], error, demand.auxiliary)
-    return loss
-
-
-def result_of(passage: Passage, loss: float, parts: dict[str, float]) -> StepResult:
-    """What the step found out about one dictionary."""
-    seen = {name: value.detach() for name, value in passage.seen.items()}
-    squared = float((seen["y_hat"] - seen["y"]).square().sum(1).mean())
-    return StepResult(loss, squared, (seen["z"] != 0).sum(0), seen["y"], parts)
-
-
-def refuse_nested(variant: str) -> None:
-    """DI101 unless the variant's loss can be put end to end."""
-    if variant in ("matryoshka", "gated"):
-        raise InputError(
-            "DI101",
-            f"The loss of {variant} is a local one of several reconstructions: it has no end-to-end form.",
-            "Choose relu, topk, batchtopk or jumprelu, or the local objective.",
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ class Fisher:
             felt = torch.einsum("brd,bd->br", g, error)
             return torch.einsum("br,brd->bd", felt * share, g) + plain * error
 
-        weighed = Demand(demand.pressure, demand.auxiliary, weigh, demand.multi)
+        weighed = dataclasses.replace(demand, weigh=weigh)
         return best_step(learner, x, y, weighed)
 
 

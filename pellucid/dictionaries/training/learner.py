@@ -64,7 +64,7 @@ class Learner:
         self.optimiser = torch.optim.Adam(parameters, betas=config.betas, eps=1e-8, fused=True)
         self.silent = torch.zeros(config.n_features, dtype=torch.int64, device=x.device)
         self.log: list[dict[str, float]] = []
-        self.done, self.seen = 0, 0
+        self.done, self.seen, self.active = 0, 0, math.inf
         self.seconds = 0.0
         self.path: Path | None = None
 
@@ -114,13 +114,15 @@ class Learner:
         self.silent += result.rows
         self.silent[result.fires > 0] = 0
         self.seen += result.rows
+        self.active = float(result.fires.sum()) / result.rows
         self.done += 1
         if self.done % self.config.log_every == 0 or self.done == self.config.steps:
             self.log.append(self._line(result, norm))
 
     def demand(self) -> Demand:
         """The prices of the next step."""
-        return Demand(self.config.pressure(self.done), self.auxiliary(), multi=self.config.multi)
+        pressure = self.config.pressure(self.done)
+        return Demand(pressure, self.auxiliary(), active=self.active, multi=self.config.multi)
 
     def auxiliary(self) -> Auxiliary | None:
         """The dead latents, when they are to be revived."""

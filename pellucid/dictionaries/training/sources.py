@@ -14,6 +14,8 @@ from torch import Tensor
 from pellucid.dictionaries.dictionary import refuse_non_finite
 from pellucid.dictionaries.randomness import stream
 from pellucid.dictionaries.training.fisher import score_name, scores_of
+from pellucid.dictionaries.training.passage import refuse_nested
+from pellucid.dictionaries.training.resuming import beginning, full_name
 from pellucid.findings import InputError, MissingError, did_you_mean
 from pellucid.models import Model
 from pellucid.models.shards import ActivationShards
@@ -166,6 +168,8 @@ class TokenSource:
         self.sites = tuple(sites)
         self.rows = int(keep.sum())
         self.skipped: tuple[int, ...] = ()
+        begins = [beginning(model, [site]) for site in sites]
+        self.streams = tuple(sorted({begin.site for begin in begins if begin is not None}))
         if self.rows == 0:
             raise InputError("DI08", "The source holds no activations.", "Give at least one batch of rows.")
 
@@ -183,20 +187,20 @@ class TokenSource:
 
     @torch.no_grad()
     def clean(self, picked: Int[Tensor, " batch"], sites: Sequence[str]) -> Rows:
-        """One clean pass: rows at the sites, whole later activations, log-probabilities of the kept rows."""
+        """One clean pass: rows at the sites, whole streams to resume from, whole later activations, and the
+        log-probabilities of the kept rows."""
         tokens, keep = self.tokens[picked], self.keep[picked]
-        run = self.opened.run(tokens, read=[*sites, *self.later])
+        run = self.opened.run(tokens, read=[*sites, *self.streams, *self.later])
         rows = {site: run[site][keep].flatten(1).float() for site in sites}
-        whole = {f"full {site}": run[site] for site in self.later}
+        whole = {full_name(site): run[site] for site in (*self.streams, *self.later)}
         logs = run.output[keep].float().log_softmax(-1)
         return {"tokens": tokens, "keep": keep, "log_probabilities": logs, **rows, **whole}
 
     def sample(self, sites: Sequence[str]) -> Rows:
         """Rows of the first sequences, at most SAMPLE."""
         count = max(1, SAMPLE // self.tokens.shape[1])
-        parts = [
-            self.clean(part, sites) for part in torch.split(torch.arange(min(count, len(self.tokens))), 32)
-        ]
+        pairs = zip(self.tokens[:count].split(32), self.keep[:count].split(32), strict=True)
+        parts = [read_rows(self.opened, tokens, keep, sites, 0, 0) for tokens, keep in pairs]
         return {site: torch.cat([part[site] for part in parts]) for site in sites}
 
     def identity(self) -> dict[str, str]:
@@ -235,10 +239,21 @@ def read_rows(
         values, gradients = scores_of(model, tokens, list(sites), scores, number)
     else:
         with torch.no_grad():
-            run = model.run(tokens, read=list(sites))
+            run = model.run(tokens, read=list(sites), until=last_of(model, sites))
         values, gradients = {site: run[site].detach() for site in sites}, {}
     rows = {site: values[site][keep].flatten(1).float() for site in sites}
     return rows | {score_name(site): value[keep].float() for site, value in gradients.items()}
+
+
+def last_of(model: Model, sites: Sequence[str]) -> str | None:
+    """The site after which a pass may stop; None where the order of a model's sites is not known.
+
+    Arguments:
+        model: an opened model.
+        sites: what is to be read.
+    """
+    known = model.family != "module"  # the modules of others may run in any order, and more than once
+    return max(sites, key=lambda site: model.sites.place(model.sites.find(site))) if known else None
 
 
 def brought_to_width(g: Float[Tensor, "row sample width"]) -> Float[Tensor, "row sample width"]:
@@ -256,11 +271,15 @@ def source_of(given: Any, configs: Sequence[TrainConfig]) -> Source:
 
     Raises:
         InputError: DI08 for no rows, DI09 for unequal rows, DI10 for an exclusion that cannot be made, DI100
-            for an objective that needs the model where there is none.
+            for an objective that needs the model where there is none, DI101 for a variant that has no
+            end-to-end loss.
         MissingError: DI11 for a site that the source does not have.
     """
     excluding = {(c.excluded_positions, c.excluded_tokens) for c in configs}
     needs = [config.objective.needs for config in configs]
+    for config, need in zip(configs, needs, strict=True):
+        if need.model:
+            refuse_nested(config.variant)
     if isinstance(given, tuple):
         return model_source(given, configs, excluding)
     if any(need.model or need.scores for need in needs):

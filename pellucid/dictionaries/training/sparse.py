@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pellucid.dictionaries.dictionary import Dictionary
+from pellucid.dictionaries.dictionary import TINY, Dictionary
 from pellucid.dictionaries.engines.compiled import Engine
 from pellucid.dictionaries.engines.gradients import Gradients, StepResult
 from pellucid.dictionaries.engines.selection import Codes
@@ -54,7 +54,7 @@ def sparse_step(
     """
     dictionary.check_input(x)
     shifted = dictionary.shifted(x).contiguous()
-    codes = dictionary.training_codes(shifted, engine)
+    codes = dictionary.training_codes(shifted, engine, demand.active)
     if codes is None:
         return None
     target = y if dictionary.W_skip is None else y - x @ dictionary.W_skip.T
@@ -83,7 +83,8 @@ def fitted(
         error, slopes = engine.errors(codes, dictionary.W_dec, dictionary.b_dec, batch.target)
         engine.accumulate(codes, slopes, batch.shifted, error, 2 / len(error), gradients)
         squared = mean_square(error)
-        return squared, squared, error, error
+        paid = pay(dictionary, batch, codes, demand.pressure, engine, gradients)
+        return squared + paid, squared, error, error
     loss, error, pulls = 0.0, batch.target, []
     for width, weight in nested:
         part = within(codes, 0, width)
@@ -96,7 +97,31 @@ def fitted(
         part = within(codes, low, high)
         slopes = slopes_of(dictionary, part, felt, engine)
         engine.accumulate(part, slopes, batch.shifted, felt, 2 / len(felt), gradients, add=number > 0)
+    loss += pay(dictionary, batch, codes, demand.pressure, engine, gradients)
     return loss, mean_square(error), error, torch.stack(pulls).sum(0)
+
+
+def pay(
+    dictionary: Dictionary,
+    batch: Batch,
+    codes: Codes,
+    pressure: float,
+    engine: Engine,
+    gradients: Gradients,
+) -> float:
+    """The price of the codes, lambda/B sum v c, added to the gradients; 0 where codes cost nothing."""
+    prices = dictionary.prices()
+    if prices is None or pressure == 0:
+        return 0.0
+    rate = pressure / len(codes.values)
+    each = prices[codes.indices.long()] * (codes.values > 0)
+    engine.accumulate(codes, each, batch.shifted, torch.zeros_like(batch.target), rate, gradients, add=True)
+    if not dictionary.convention.decoder_unit_norm:  # then a price is its row's length, which it shortens
+        amounts = torch.zeros_like(prices).index_add_(
+            0, codes.indices.long().flatten(), codes.values.flatten()
+        )
+        gradients.decoder.addcmul_((rate * amounts / prices.clamp_min(TINY))[:, None], dictionary.W_dec)
+    return rate * float((codes.values * each).sum(dtype=torch.float64))
 
 
 def blocks(dictionary: Dictionary) -> Iterator[tuple[int, int]]:

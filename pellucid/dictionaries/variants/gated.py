@@ -85,8 +85,11 @@ class Gated(Dictionary):
         limits = (self.b_mag - factor * self.b_gate).detach().clamp_min(0)
         return engine.above(shifted, self.W_enc * factor[:, None], self.b_mag, limits)
 
-    def training_codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine) -> None:
+    def training_codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine, active: float) -> None:
         """None: the gate's own loss touches every latent that is open."""
+
+    def prices(self) -> None:
+        """None: the price is not one of the codes' size."""
 
     def nested(self) -> tuple[tuple[int, float], ...]:
         """One reconstruction, by all latents."""

@@ -87,16 +87,19 @@ class JumpReLU(Dictionary):
         self, h: Float[Tensor, "batch feature"], z: Float[Tensor, "batch feature"], y: Tensor
     ) -> Float[Tensor, ""]:
         """E sum_i 1[h_i > theta_i], with the straight-through gradient of the thresholds."""
-        steps: Tensor = Step.apply(h, self.threshold, self.bandwidth)  # type: ignore[no-untyped-call]
-        return steps.sum(1).mean()
+        count: Tensor = Count.apply(h, self.threshold, self.bandwidth)  # type: ignore[no-untyped-call]
+        return count
 
     def _codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine) -> Codes:
         assert self.b_enc is not None
         limits = self.threshold.detach()
         return sparse_above(shifted, self.W_enc, self.b_enc, limits, self.ranking(), engine)
 
-    def training_codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine) -> None:
+    def training_codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine, active: float) -> None:
         """None: latents just below their threshold matter too."""
+
+    def prices(self) -> None:
+        """None: the price is not one of the codes' size."""
 
     def nested(self) -> tuple[tuple[int, float], ...]:
         """One reconstruction, by all latents."""
@@ -109,8 +112,8 @@ class JumpReLU(Dictionary):
 
 
 def near(h: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
-    """K((h - theta) / eps): 1 strictly inside the window, else 0."""
-    return ((h - threshold).abs() < bandwidth / 2).to(h.dtype)
+    """K((h - theta) / eps): whether h lies strictly inside the window."""
+    return (h - threshold).abs() < bandwidth / 2
 
 
 class Jump(torch.autograd.Function):
@@ -119,33 +122,40 @@ class Jump(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, h: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
         """Positive h above its threshold."""
-        ctx.save_for_backward(h, threshold)
+        opened = h > threshold.clamp_min(0)
+        ctx.save_for_backward(opened, *inside(h, threshold, bandwidth), threshold)
         ctx.bandwidth = bandwidth
-        return h.relu() * (h > threshold)
+        return h * opened
 
     @staticmethod
     def backward(ctx: Any, *outward: Tensor) -> tuple[Tensor, Tensor, None]:
         """Through what is open, and -(theta/eps) K for the threshold."""
-        h, threshold = ctx.saved_tensors
+        opened, rows, latents, threshold = ctx.saved_tensors
         (out,) = outward
-        window = near(h, threshold, ctx.bandwidth)
-        opened = (h > threshold) & (h > 0)
-        return out * opened, -(threshold / ctx.bandwidth) * (window * out).sum(0), None
+        felt = torch.zeros_like(threshold).index_add_(0, latents, out[rows, latents])
+        return out * opened, -(threshold / ctx.bandwidth) * felt, None
 
 
-class Step(torch.autograd.Function):
-    """1[h > theta] with a straight-through gradient of theta."""
+class Count(torch.autograd.Function):
+    """Mean over rows of sum_i 1[h_i > theta_i], with a straight-through gradient of theta."""
 
     @staticmethod
     def forward(ctx: Any, h: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
-        """1 where h is above its threshold."""
-        ctx.save_for_backward(h, threshold)
-        ctx.bandwidth = bandwidth
-        return (h > threshold.clamp_min(0)).to(h.dtype)
+        """How many of a row are above their thresholds."""
+        _, latents = inside(h, threshold, bandwidth)
+        ctx.save_for_backward(torch.bincount(latents, minlength=len(threshold)).to(h.dtype))
+        ctx.scale = bandwidth * len(h)
+        return (h > threshold.clamp_min(0)).sum().to(h.dtype) / len(h)
 
     @staticmethod
     def backward(ctx: Any, *outward: Tensor) -> tuple[None, Tensor, None]:
         """-(1/eps) K for the threshold."""
-        h, threshold = ctx.saved_tensors
+        (hits,) = ctx.saved_tensors
         (out,) = outward
-        return None, -(near(h, threshold, ctx.bandwidth) * out).sum(0) / ctx.bandwidth, None
+        return None, -out * hits / ctx.scale, None
+
+
+def inside(h: Tensor, threshold: Tensor, bandwidth: float) -> tuple[Tensor, Tensor]:
+    """Rows and latents of the few pre-activations that lie in a window."""
+    places = near(h, threshold, bandwidth).nonzero()
+    return places[:, 0], places[:, 1]

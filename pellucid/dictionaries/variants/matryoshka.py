@@ -102,10 +102,13 @@ class Matryoshka(Dictionary):
         assert self.b_enc is not None
         return sparse_above(shifted, self.W_enc, self.b_enc, self.threshold, self.ranking(), engine)
 
-    def training_codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine) -> Codes:
+    def training_codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine, active: float) -> Codes:
         """The codes of `activate`."""
         assert self.b_enc is not None
         return engine.batch_top(shifted, self.W_enc, self.b_enc, self.k, self.ranking())
+
+    def prices(self) -> None:
+        """None: k says how sparse the codes are."""
 
     def nested(self) -> tuple[tuple[int, float], ...]:
         """(F_m, w_m) of every reconstruction."""

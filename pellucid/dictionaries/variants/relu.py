@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pellucid.dictionaries.dictionary import Dictionary
 from pellucid.dictionaries.engines.compiled import Engine
 from pellucid.dictionaries.engines.selection import Codes
+
+SPARSE = 30  # with fewer than one latent in so many active, a sparse step is faster than a dense one
 
 
 class ReLU(Dictionary):
@@ -43,14 +46,21 @@ class ReLU(Dictionary):
         self, h: Float[Tensor, "batch feature"], z: Float[Tensor, "batch feature"], y: Tensor
     ) -> Float[Tensor, ""]:
         """E sum_i z_i c_i."""
-        return (z if self.convention.decoder_unit_norm else z * self.lengths()).sum(1).mean()
+        return (z if self.convention.decoder_unit_norm else z * self.prices()).sum(1).mean()
 
     def _codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine) -> Codes:
         assert self.b_enc is not None
         return engine.above(shifted, self.W_enc, self.b_enc, self.b_enc.new_zeros(self.n_features))
 
-    def training_codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine) -> None:
-        """None: at first half of all latents are active."""
+    def training_codes(
+        self, shifted: Float[Tensor, "batch d_in"], engine: Engine, active: float
+    ) -> Codes | None:
+        """The codes of the gate; None while more than a thirtieth of the latents is active."""
+        return self._codes(shifted, engine) if active <= self.n_features / SPARSE else None
+
+    def prices(self) -> Float[Tensor, " feature"]:
+        """c_i."""
+        return torch.ones_like(self.lengths()) if self.convention.decoder_unit_norm else self.lengths()
 
     def nested(self) -> tuple[tuple[int, float], ...]:
         """One reconstruction, by all latents."""

@@ -90,9 +90,12 @@ class TopK(Dictionary):
         assert self.b_enc is not None
         return engine.select(shifted, self.W_enc, self.b_enc, self.k, self.ranking())
 
-    def training_codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine) -> Codes:
+    def training_codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine, active: float) -> Codes:
         """The codes of the gate."""
         return self._codes(shifted, engine)
+
+    def prices(self) -> None:
+        """None: k says how sparse the codes are."""
 
     def nested(self) -> tuple[tuple[int, float], ...]:
         """One reconstruction, by all latents."""
