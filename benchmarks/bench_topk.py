@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 HERE = Path(__file__).resolve()
-PEERS = HERE.parent.parent / ".bench" / "sae" / "bin" / "python"
+PLACE = HERE.parent.parent / ".venv-peers" / "dictionaries" / "bin" / "python"
+PEERS = Path(os.environ.get("PELLUCID_DICTIONARY_PEERS_PYTHON", PLACE))
 CASES = {"bound": sys.executable, "pellucid": sys.executable, "saelens": PEERS, "dictionary_learning": PEERS}
 QUIET = {
     "OMP_NUM_THREADS": "1",

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Environments of the peers, one each under .bench/, so that nothing of theirs enters ours.
+# Environments of the peers, so that nothing of theirs enters ours: the dictionary peers share that of the tests
+# (scripts/install-dictionary-peers.sh), the others have one each under .bench/.
 # Usage: benchmarks/setup_peers.sh [sae] [hooks]      without arguments: all of them
 set -eu
 cd "$(dirname "$0")/.."
@@ -21,7 +22,7 @@ environment() {
 
 for peer in ${*:-sae hooks}; do
     case $peer in
-        sae) environment sae sae-lens==6.54.12 dictionary-learning==0.1.0 ;;
+        sae) sh scripts/install-dictionary-peers.sh ;;
         hooks) environment hooks transformer-lens ;;
         *) echo "No peer $peer. There are: sae, hooks." >&2; exit 2 ;;
     esac

@@ -1,5 +1,13 @@
 """Dictionaries: sparse autoencoders and transcoders, trained, judged, looked into and spliced."""
 
+from pellucid.dictionaries.attention.ablation import head_ablation as head_ablation
+from pellucid.dictionaries.attention.direct import DirectAttribution as DirectAttribution
+from pellucid.dictionaries.attention.direct import direct_feature_attribution as direct_feature_attribution
+from pellucid.dictionaries.attention.heads import head_attribution as head_attribution
+from pellucid.dictionaries.attention.recursive import recursive_attribution as recursive_attribution
+from pellucid.dictionaries.attention.relations import SourceRelations as SourceRelations
+from pellucid.dictionaries.attention.relations import source_relations as source_relations
+from pellucid.dictionaries.attention.tree import AttributionTree as AttributionTree
 from pellucid.dictionaries.config import TrainConfig as TrainConfig
 from pellucid.dictionaries.convention import Convention as Convention
 from pellucid.dictionaries.dictionary import Dictionary as Dictionary
@@ -11,10 +19,24 @@ from pellucid.dictionaries.engines.selection import Codes as Codes
 from pellucid.dictionaries.formats.registry import load_dictionary as load_dictionary
 from pellucid.dictionaries.formats.registry import save_dictionary as save_dictionary
 from pellucid.dictionaries.judging.evaluation import evaluate as evaluate
+from pellucid.dictionaries.judging.frontier import compare as compare
+from pellucid.dictionaries.judging.geometry import decoder_geometry as decoder_geometry
+from pellucid.dictionaries.judging.matching import match_latents as match_latents
+from pellucid.dictionaries.judging.meta import meta_metric as meta_metric
+from pellucid.dictionaries.judging.perturbation import targeted_perturbation as targeted_perturbation
+from pellucid.dictionaries.judging.probing import sparse_probing as sparse_probing
+from pellucid.dictionaries.judging.reseed import reseed as reseed
+from pellucid.dictionaries.judging.splitting import find_splits as find_splits
+from pellucid.dictionaries.judging.truth import truth_metrics as truth_metrics
+from pellucid.dictionaries.reading.detection import DetectionConfig as DetectionConfig
+from pellucid.dictionaries.reading.endpoint import Endpoint as Endpoint
 from pellucid.dictionaries.reading.examples import top_examples as top_examples
+from pellucid.dictionaries.reading.explanation import explain_latents as explain_latents
 from pellucid.dictionaries.reading.importance import important_latents as important_latents
 from pellucid.dictionaries.reading.logits import logit_effects as logit_effects
 from pellucid.dictionaries.splicing import splice as splice
+from pellucid.dictionaries.training.end_to_end import EndToEnd as EndToEnd
+from pellucid.dictionaries.training.fisher import Fisher as Fisher
 from pellucid.dictionaries.training.loop import train as train
 from pellucid.dictionaries.training.loop import train_suite as train_suite
 from pellucid.dictionaries.training.objectives import Local as Local

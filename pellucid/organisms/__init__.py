@@ -4,6 +4,11 @@ from pellucid.organisms.behaviour import Behaviour as Behaviour
 from pellucid.organisms.behaviour import behaviour as behaviour
 from pellucid.organisms.curve import training_curve as training_curve
 from pellucid.organisms.fresh import draw_behaviour as draw_behaviour
+from pellucid.organisms.hierarchy import Hierarchy as Hierarchy
+from pellucid.organisms.hierarchy import hierarchy as hierarchy
+from pellucid.organisms.junk import JunkNetwork as JunkNetwork
+from pellucid.organisms.junk import JunkWorld as JunkWorld
+from pellucid.organisms.junk import junk_world as junk_world
 from pellucid.organisms.manifest import Manifest as Manifest
 from pellucid.organisms.perplexity import perplexity as perplexity
 from pellucid.organisms.rates import behaviour_rates as behaviour_rates

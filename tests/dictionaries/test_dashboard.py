@@ -9,11 +9,13 @@ import pytest
 import torch
 from dictionary_models import small_model
 
-from pellucid.dictionaries import Convention, Dictionary, TopK, logit_effects, top_examples
+from pellucid.dictionaries import VARIANTS, Convention, Dictionary, TopK, logit_effects, top_examples
+from pellucid.dictionaries.config import WITH_K
 from pellucid.dictionaries.judging import sums as summing
 from pellucid.dictionaries.reading import company as keeping_company
 from pellucid.dictionaries.reading.dashboard import DashboardConfig, describe_latents
 from pellucid.dictionaries.reading.firings import Firings, Lottery
+from pellucid.dictionaries.variants import build
 from pellucid.findings import Finding, InputError, load
 from pellucid.models import Model
 
@@ -305,6 +307,21 @@ def test_heads_and_directions_of_a_dictionary_of_their_outputs(text):
     )
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_is_described(name, text):
+    settings = {"variant": name, **({"k": 3} if name in WITH_K else {})}
+    made = build(settings, 8, 20, site_in=SITE, convention=Convention())
+    generator = torch.Generator().manual_seed(6)
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.copy_(torch.randn(weight.shape, generator=generator))
+    found = describe_latents(small_model(), made, text, config=CONFIG)
+    codes = dense_codes(small_model(), made, text)
+    assert array(found, "fires").tolist() == (codes > 0).sum((0, 1)).tolist()
+    assert array(found, "fires").any()
+    assert array(found, "examples")[:, 0].tolist() == pytest.approx(codes.amax((0, 1)).tolist(), rel=1e-6)
+
+
 def test_a_site_that_does_not_write_has_no_effects(text):
     made = TopK(8, 10, 3, site_in="blocks.1.mlp_in", convention=Convention(subtract="none"))
     found = describe_latents(small_model(), made, text, config=CONFIG)
@@ -315,6 +332,18 @@ def test_of_a_long_text_a_share_is_looked_at_for_company(text, sae):
     config = DashboardConfig(meetings=100)
     met = describe_latents(small_model(), sae, text, config=config).measures["tokens_met"].value
     assert 100 - 5 * 10 < met < 100 + 5 * 10  # binomial: five standard deviations of at most sqrt(100)
+
+
+def test_where_very_many_fire_fewer_tokens_are_looked_at(text, sae, monkeypatch):
+    """The sample is halved as often as the pairs ask for, and does not depend on the batches."""
+    monkeypatch.setattr(keeping_company, "PAIRS", 700)
+    found = describe_latents(small_model(), sae, text, config=CONFIG)
+    met = found.measures["tokens_met"].value
+    assert 700 / 9 / 2 - 30 < met <= 700 / 3  # at most three fire at a token, nine pairs
+    monkeypatch.setattr(summing, "BATCH", 3)
+    again = describe_latents(small_model(), sae, text, config=CONFIG)
+    assert again.measures["tokens_met"].value == met
+    assert again.arrays["together_phi"] == found.arrays["together_phi"]
 
 
 def test_it_is_a_finding_like_any_other(found, tmp_path):

@@ -235,6 +235,23 @@ def test_excluded_positions_count_nowhere(model, tokens):
     assert found["cosine"] == pytest.approx(float(cosine_similarity(x, x_hat, dim=1).mean()), rel=1e-5)
 
 
+def test_a_site_of_heads_is_judged_as_one_row(model, tokens):
+    site = "blocks.0.attn.z"
+    record = Convention(subtract="none", reshape="heads")
+    dictionary = TopK(8, 16, 2, site_in=site, convention=record)
+    finding = evaluate(model, dictionary, tokens)
+    x = model.run(tokens, read=site)[site].detach().flatten(-2).double().flatten(0, 1)
+    error = (x - dictionary(x.float()).detach().double()).square().sum()
+    assert finding.measures["fvu"].value == pytest.approx(
+        float(error / (x - x.mean(0)).square().sum()), rel=1e-5
+    )
+    with torch.no_grad():
+        spliced = splice(model, dictionary).run(tokens).output[:, :-1].double().log_softmax(-1)
+    loss = -spliced.gather(-1, tokens[:, 1:, None]).mean()
+    assert finding.measures["ce_spliced"].value == pytest.approx(float(loss), abs=1e-6)
+    assert finding.arrays["downstream_mse"].coords["layer"] == [0, 1]
+
+
 def test_one_set_of_resamples_is_the_bootstrap_of_each():
     random = np.random.default_rng(0)
     a, b = random.random(30), 1 + random.random(30)

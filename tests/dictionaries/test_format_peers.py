@@ -169,7 +169,7 @@ def test_a_flat_configuration_is_written_as_version_6_with_all_that_it_said(file
 def test_what_we_write_they_read_as_the_same_dictionary(files, exchanged, peer, name, target):
     folder, refused = exchanged
     if (peer, name, target) in refused:
-        assert refused[peer, name, target] in ("DI84", "DI87")
+        assert refused[peer, name, target] == "DI84"
         return
     theirs = outputs(files, peer, name)
     read = outputs(folder, target, f"{peer}-{name}", "peer.safetensors")

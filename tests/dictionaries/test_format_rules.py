@@ -18,6 +18,7 @@ from pellucid.dictionaries import (
     load_dictionary,
     save_dictionary,
 )
+from pellucid.dictionaries.formats.conversion import as_jumprelu
 from pellucid.dictionaries.formats.names import hook_of_site, site_of_hook, site_of_submodule, sites_of_module
 from pellucid.dictionaries.formats.registry import formats
 from pellucid.dictionaries.variants import build
@@ -397,7 +398,7 @@ def small(kind: type, d_out: int | None = None, **record: object):
 UNHELD = [
     (small(TopK, 5), "saelens", "DI84", "SAELens cannot hold a TopK transcoder or a TopK with a skip path"),
     (small(TopK, skip="linear"), "saelens", "DI84", "Convert it with as_jumprelu(dictionary, rows)"),
-    (small(TopK, code_units="h_norm"), "saelens", "DI87", "the ranking would change"),
+    (small(TopK, code_units="h_norm"), "saelens", "DI28", "would change its choice"),
     (small(ReLU, input_transform="centre"), "saelens", "DI84", "activations less their mean"),
     (small(ReLU, input_transform="layer_norm"), "saelens", "DI84", "is undone 'exact'. It has epsilon 1e-05"),
     (
@@ -432,6 +433,26 @@ def test_a_transcoder_with_a_skip_path_goes_through_saelens(tmp_path):
     assert (written["architecture"], written["d_out"]) == ("jumprelu_skip_transcoder", 5)
     assert written["metadata"]["hook_name_out"] == "blocks.0.hook_mlp_out"
     assert (load_dictionary(tmp_path / "a")(X) - made(X)).abs().max() <= 1e-6
+
+
+def test_settings_of_another_kind_are_left_behind(tmp_path):
+    """A TopK of SAELens that became a JumpReLU has no k any more."""
+    read = load_dictionary(lens(tmp_path / "a", config("topk", k=K, rescale_acts_by_decoder_norm=False)))
+    save_dictionary(as_jumprelu(read, X), tmp_path / "b", format="saelens")
+    written = json.loads((tmp_path / "b" / "cfg.json").read_text(encoding="utf-8"))
+    assert written["architecture"] == "jumprelu"
+    assert not {"k", "rescale_acts_by_decoder_norm", "d_out"} & set(written)
+    more = {"k": torch.tensor(K, dtype=torch.int), "threshold": torch.tensor(0.1)}
+    read = load_dictionary(learned(tmp_path / "c", "BatchTopKSAE", linear(**more), k=K))
+    save_dictionary(as_jumprelu(read), tmp_path / "d", format="dictionary_learning")
+    trainer = json.loads((tmp_path / "d" / "config.json").read_text(encoding="utf-8"))["trainer"]
+    assert (trainer["dict_class"], "k" in trainer) == ("JumpReluAutoEncoder", False)
+
+
+def test_the_run_of_sparsify_says_which_tokens_were_left_out(tmp_path):
+    place = sparse(tmp_path / "layers.1")
+    (tmp_path / "config.json").write_text('{"exclude_tokens": [0, 2], "batch_size": 8}', encoding="utf-8")
+    assert load_dictionary(place).convention.excluded_tokens == (0, 2)
 
 
 def test_a_changed_dictionary_is_not_squeezed_back_into_16_bits(tmp_path):

@@ -212,10 +212,10 @@ def test_no_clusters_where_the_width_tells_no_neighbours():
 
 
 def test_no_table_of_all_pairs_is_held():
-    """3,000 rows: all pairs would be 9 million numbers, a block is 1 million."""
+    """1,500 rows: all pairs would be 2.25 million numbers, a block is 1 million."""
     with Largest() as largest:
-        decoder_geometry(pointing(directions(3000, 8)), threshold=0.99)
-        auction(directions(3000, 8), directions(3000, 8, seed=1))
+        decoder_geometry(pointing(directions(1500, 8)), threshold=0.99)
+        auction(directions(1500, 8), directions(1500, 8, seed=1))
     assert largest.numbers <= 1024 * 1024
 
 

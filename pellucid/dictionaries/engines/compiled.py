@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -17,10 +17,12 @@ from torch import Tensor
 
 from pellucid.dictionaries.engines.gradients import Gradients
 from pellucid.dictionaries.engines.reference import TorchEngine
+from pellucid.dictionaries.engines.rounded import Rounded, pays, rounded
 from pellucid.dictionaries.engines.selection import Codes, Hits, first_of_top, joined
 from pellucid.dictionaries.engines.triton_engine import HALVES, TritonEngine
 
 TILE_BYTES = 2**21  # pre-activations of one row tile stay in the cache until they are selected from
+MORE, LESS = 5, 4  # a suggested bound is to be exceeded by so many times the number that is asked for
 LEAST_ROWS = 128  # a matrix product of fewer rows reads the encoder for too little work
 MISSING = (
     "numba is not installed: dictionaries train with torch's own operations, several times slower. "
@@ -108,19 +110,15 @@ class CompiledEngine:
         weights: Float[Tensor, " feature"] | None = None,
     ) -> Codes:
         """Codes of the k best-ranked pre-activations; `weights` (above 0) multiply h for the ranking only."""
-        from pellucid.dictionaries.engines.kernels import select_rows
-
-        n, n_features = len(inputs), len(encoder)
-        indices = torch.empty((n, k), dtype=torch.int32)
-        values = inputs.new_empty((n, k))
-        lanes = min(n_features, max(256, 8 * k))
-        for start, scores in tiles(inputs, encoder, bias, weights):
-            part = slice(start, start + len(scores))
-            arrays = (scores.numpy(), indices[part].numpy(), values[part].numpy())
-            shared(select_rows, len(scores), *arrays, lanes)
+        indices = torch.empty((len(inputs), k), dtype=torch.int32)
+        values = inputs.new_empty((len(inputs), k))
+        if pays(inputs, encoder):
+            select_rounded(rounded(inputs, encoder, bias, weights), indices, values)
+        else:
+            select_exact(tiles(inputs, encoder, bias, weights), indices, values)
         if weights is not None:
             values /= weights[indices.long()].clamp_min(torch.finfo(values.dtype).tiny)
-        return Codes(indices, values, n_features)
+        return Codes(indices, values, len(encoder))
 
     def above(
         self,
@@ -131,7 +129,7 @@ class CompiledEngine:
     ) -> Codes:
         """Codes of all pre-activations above their latent's threshold; a threshold below 0 acts as 0."""
         bounds = thresholds.clamp_min(0)
-        hits = [listed(scores, bounds, start) for start, scores in tiles(inputs, encoder, bias)]
+        hits = [find(bounds) for find in finders(inputs, encoder, bias)]
         return joined(hits).packed(len(inputs), len(encoder))
 
     def batch_top(
@@ -144,17 +142,14 @@ class CompiledEngine:
     ) -> Codes:
         """Codes of the k * batch best-ranked positive pre-activations; `weights` as in `select`.
 
-        Of the rows read so far at most about twice k * batch hits are held: whenever there are more, they are
-        cut, and the least that is left bounds what later rows must exceed.
+        All rows are read for what exceeds a bound that some of them suggest. Only if too little does, they
+        are read again for whatever is positive.
         """
-        asked, bounds = k * len(inputs), torch.zeros_like(bias)
-        held: list[Hits] = []
-        for start, scores in tiles(inputs, encoder, bias, weights):
-            held.append(listed(scores, bounds, start))
-            if sum(len(hits.rows) for hits in held) > 2 * asked:
-                held = [best(held, asked)]
-                bounds.fill_(held[0].values.min())
-        hits = best(held, asked)
+        asked = k * len(inputs)
+        bounds = torch.full_like(bias, suggested(inputs, encoder, bias, asked, weights))
+        hits = best_of_all(finders(inputs, encoder, bias, weights), bounds, asked)
+        if len(hits.rows) < asked and bool(bounds.any()):
+            hits = best_of_all(finders(inputs, encoder, bias, weights), torch.zeros_like(bias), asked)
         if weights is not None:
             hits = dataclasses.replace(hits, values=hits.values / weights[hits.indices.long()])
         return hits.packed(len(inputs), len(encoder))
@@ -213,21 +208,105 @@ def tiles(
         yield start, h
 
 
+def select_exact(parts: Iterator[tuple[int, Tensor]], indices: Tensor, values: Tensor) -> None:
+    """Write the k best of each row of exact scores."""
+    from pellucid.dictionaries.engines.kernels import select_rows
+
+    k = indices.shape[1]
+    for start, scores in parts:
+        part, lanes = slice(start, start + len(scores)), min(scores.shape[1], max(256, 8 * k))
+        arrays = (scores.numpy(), indices[part].numpy(), values[part].numpy())
+        shared(select_rows, len(scores), *arrays, lanes)
+
+
+def select_rounded(search: Rounded, indices: Tensor, values: Tensor) -> None:
+    """Write the k best of each row, searched for among rounded scores."""
+    from pellucid.dictionaries.engines.rounded_kernels import select_near
+
+    inputs, *weights = (array.numpy() for array in search.exact())
+    k = indices.shape[1]
+    for start, tile in search.tiles():
+        part, lanes = slice(start, start + len(tile)), min(tile.shape[1], max(256, 8 * k))
+        bits, slacks = tile.view(torch.int16).numpy(), search.slacks[part].numpy()
+        into = (indices[part].numpy(), values[part].numpy())
+        shared(select_near, len(tile), bits, slacks, inputs[part], *weights, lanes, *into)
+
+
+def finders(
+    inputs: Tensor, encoder: Tensor, bias: Tensor, weights: Tensor | None = None
+) -> Iterator[Callable[[Tensor], Hits]]:
+    """For one tile after the other: what lists its scores above given bounds, before the next is made."""
+    if pays(inputs, encoder):
+        search = rounded(inputs, encoder, bias, weights)
+        for start, tile in search.tiles():
+            yield partial(listed_near, search, tile, first=start)
+    else:
+        for start, scores in tiles(inputs, encoder, bias, weights):
+            yield partial(listed, scores, first=start)
+
+
 def listed(scores: Tensor, bounds: Tensor, first: int) -> Hits:
     """Every score above its bound; the rows are named from `first`."""
-    from pellucid.dictionaries.engines.kernels import BLOCK, count_above, list_above
+    from pellucid.dictionaries.engines.kernels import count_above, list_above
 
-    n, n_features = scores.shape
-    counts = torch.empty((n, -(-n_features // BLOCK)), dtype=torch.uint8)
-    arrays = (scores.numpy(), bounds.numpy(), counts.numpy())
-    shared(count_above, n, *arrays)
-    in_rows = counts.sum(1)
-    total = int(in_rows.sum())
+    arrays = (scores.numpy(), bounds.numpy())
+    counts, places, total = counted(count_above, scores.shape, *arrays)
     rows, indices = torch.empty((2, total), dtype=torch.int32)
     values = scores.new_empty(total)
-    places = (in_rows.cumsum(0) - in_rows).numpy()
-    shared(list_above, n, *arrays, places, first, rows.numpy(), indices.numpy(), values.numpy())
+    into = (rows.numpy(), indices.numpy(), values.numpy())
+    shared(list_above, len(scores), *arrays, counts, places, first, *into)
     return Hits(rows, indices, values)
+
+
+def listed_near(search: Rounded, tile: Tensor, bounds: Tensor, first: int) -> Hits:
+    """Every exact score above its bound, of the latents whose rounded score may be."""
+    from pellucid.dictionaries.engines.rounded_kernels import count_near, list_counted, score_hits
+
+    slacks = search.slacks[first : first + len(tile)]
+    arrays = (tile.view(torch.uint16).numpy(), slacks.numpy(), bounds.numpy())
+    counts, places, total = counted(count_near, tile.shape, *arrays)
+    rows, indices = torch.empty((2, total), dtype=torch.int32)
+    shared(list_counted, len(tile), *arrays, counts, places, first, rows.numpy(), indices.numpy())
+    scores = bounds.new_empty(total)
+    exact = (array.numpy() for array in (rows, indices, *search.exact(), scores))
+    shared(score_hits, total, *exact)
+    return Hits(rows, indices, scores).kept((scores > bounds[indices.long()]).nonzero().flatten())
+
+
+def counted(loop: Callable[..., None], shape: Sequence[int], *arrays: Any) -> tuple[Any, Any, int]:
+    """How many hits each block of each row has, where those of each row begin, and how many there are."""
+    from pellucid.dictionaries.engines.kernels import BLOCK
+
+    counts = torch.empty((shape[0], -(-shape[1] // BLOCK)), dtype=torch.uint8)
+    shared(loop, shape[0], *arrays, counts.numpy())
+    in_rows = counts.sum(1)
+    return counts.numpy(), (in_rows.cumsum(0) - in_rows).numpy(), int(in_rows.sum())
+
+
+def suggested(inputs: Tensor, encoder: Tensor, bias: Tensor, asked: int, weights: Tensor | None) -> float:
+    """A bound that somewhat more than the asked number of scores should exceed, going by some of the rows."""
+    some = inputs[:: max(1, len(inputs) // LEAST_ROWS)].contiguous()
+    if len(some) == len(inputs):
+        return 0.0
+    h = torch.addmm(bias, some, encoder.T)
+    scores = (h if weights is None else h.mul_(weights)).flatten()
+    count = min(len(scores), MORE * asked * len(some) // (LESS * len(inputs)))
+    return max(0.0, float(torch.topk(scores, count, sorted=False).values.min())) if count else 0.0
+
+
+def best_of_all(parts: Iterator[Callable[[Tensor], Hits]], bounds: Tensor, asked: int) -> Hits:
+    """The `asked` largest scores above the bounds, all if they are fewer.
+
+    At most about twice as many are held of the rows read so far: whenever there are more, they are cut, and
+    the least that is left bounds what later rows must exceed.
+    """
+    held: list[Hits] = []
+    for find in parts:
+        held.append(find(bounds))
+        if sum(len(hits.rows) for hits in held) > 2 * asked:
+            held = [best(held, asked)]
+            bounds = torch.full_like(bounds, float(held[0].values.min()))
+    return best(held, asked)
 
 
 def best(parts: list[Hits], count: int) -> Hits:
@@ -244,7 +323,7 @@ def tile_rows(n_features: int, bytes_each: int) -> int:
 def shared(loop: Callable[..., None], n: int, *arguments: Any) -> None:
     """Run a loop over n rows or latents on as many threads as torch uses."""
     threads = min(torch.get_num_threads(), n)
-    if threads == 1:
+    if threads <= 1:
         loop(*arguments, 0, n)
         return
     ends = [n * i // threads for i in range(threads + 1)]

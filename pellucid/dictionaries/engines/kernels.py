@@ -29,12 +29,13 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 @compiled
 def keep_best(held_value: Values, held_index: Values, held: int, k: int) -> int:
     """Keep the k largest positive values, among equals those of the smallest indices; how many are left."""
-    low, high = held_value[0] * 0, held_value[0]
+    half = np.full(1, 0.5, held_value.dtype)[0]  # of their type: float64 would take twice as long
+    low, high = half - half, held_value[0]
     for j in range(1, held):
         high = held_value[j] if held_value[j] > high else high
     count = held
     for _ in range(32):  # bisect for what just k of them exceed
-        middle = low + (high - low) / 2
+        middle = low + (high - low) * half
         if count <= k or middle <= low:
             break
         above = 0
@@ -69,7 +70,7 @@ def select_rows(scores: Values, indices: Values, values: Values, lanes: int, sta
     t bounds the k-th largest score from below, and only lanes that reach it can hold one of the k.
     """
     n_features, k = scores.shape[1], indices.shape[1]
-    top = np.empty(lanes, scores.dtype)
+    top, half = np.empty(lanes, scores.dtype), np.full(1, 0.5, scores.dtype)[0]
     held_value, held_index = np.empty(n_features, scores.dtype), np.empty(n_features, np.int32)
     for row in range(start, stop):
         line = scores[row]
@@ -81,12 +82,12 @@ def select_rows(scores: Values, indices: Values, values: Values, lanes: int, sta
         high = top[0]
         for b in range(1, lanes):
             high = top[b] if top[b] > high else high
-        low = high * 0
+        low = half - half
         reached = 0
         for b in range(lanes):
             reached += top[b] > low
         for _ in range(24):  # bisect for a bound that few more than k lanes reach
-            middle = low + (high - low) / 2
+            middle = low + (high - low) * half
             if reached <= k + k // 8 or middle <= low:
                 break
             count = 0

@@ -15,6 +15,7 @@ from pellucid.dictionaries.engines.selection import top_indices
 from pellucid.dictionaries.reading.tallies import foremost
 
 BLOCK = 256  # latents at a time, so that no square of all latents is ever held
+PAIRS = 2**31  # pairs of firings that are counted at most: half a minute of work
 
 
 @dataclass(frozen=True)
@@ -36,35 +37,73 @@ class Company:
 
 
 class Meetings:
-    """Which latents fired at which tokens, for a fixed share of the tokens.
+    """Which latents fired at which tokens, for a fixed random share of the tokens.
+
+    Every token has a ticket from 0 to 1, and those below a limit are kept. The limit is halved whenever there
+    are more pairs of firings than `PAIRS`: so the sample is uniform, and the same however the text is cut.
 
     Arguments:
         n_features: latents of the dictionary.
+        limit: the first limit of the tickets; 1: every token.
     """
 
-    def __init__(self, n_features: int) -> None:
-        self._n_features = n_features
-        self._latents: list[Int[np.ndarray, " fire"]] = []
-        self._counts: list[Int[np.ndarray, " token"]] = []
+    def __init__(self, n_features: int, limit: float) -> None:
+        self._n_features, self._limit = n_features, limit
+        self._latents = np.zeros(0, dtype=np.int32)
+        self._counts = np.zeros(0, dtype=np.int64)
+        self._tickets = np.zeros(0)
+        self._new: list[
+            tuple[Int[np.ndarray, " fire"], Int[np.ndarray, " token"], Float[np.ndarray, " token"]]
+        ] = []
+        self._pairs = 0
 
     @property
     def tokens(self) -> int:
         """How many tokens were looked at."""
-        return sum(len(counts) for counts in self._counts)
+        self._settle()
+        return len(self._counts)
 
-    def add(self, indices: Int[Tensor, "token k"], values: Float[Tensor, "token k"]) -> None:
+    def add(
+        self,
+        indices: Int[Tensor, "token k"],
+        values: Float[Tensor, "token k"],
+        tickets: Float[np.ndarray, " token"],
+    ) -> None:
         """Remember the firings of some tokens."""
-        fired = values > 0
-        self._latents.append(indices[fired].cpu().numpy().astype(np.int32))
-        self._counts.append(fired.sum(1).cpu().numpy())
+        drawn = tickets < self._limit
+        chosen = torch.from_numpy(drawn).to(values.device)
+        indices, fired = indices[chosen], values[chosen] > 0
+        counts = fired.sum(1).cpu().numpy()
+        self._new.append((indices[fired].cpu().numpy().astype(np.int32), counts, tickets[drawn]))
+        self._pairs += int((counts.astype(np.int64) ** 2).sum())
+        while self._pairs > PAIRS:
+            self._halve()
+
+    def _settle(self) -> None:
+        """Join what came with what was there."""
+        if self._new:
+            latents, counts, tickets = zip(*self._new, strict=True)
+            self._latents = np.concatenate([self._latents, *latents])
+            self._counts = np.concatenate([self._counts, *counts])
+            self._tickets = np.concatenate([self._tickets, *tickets])
+            self._new = []
+
+    def _halve(self) -> None:
+        """Keep the tokens with the smaller tickets."""
+        self._settle()
+        self._limit /= 2
+        kept = self._tickets < self._limit
+        self._latents = self._latents[np.repeat(kept, self._counts)]
+        self._counts, self._tickets = self._counts[kept], self._tickets[kept]
+        self._pairs = int((self._counts**2).sum())
 
     def table(self) -> sparse.csr_array:
         """1 where a latent fires, by token and latent."""
-        counts = np.concatenate(self._counts) if self._counts else np.zeros(0, dtype=np.int64)
-        latents = np.concatenate(self._latents) if self._latents else np.zeros(0, dtype=np.int32)
-        ends = np.concatenate([[0], np.cumsum(counts)])
-        ones = np.ones(len(latents), dtype=np.int32)
-        made = sparse.csr_array((ones, latents, ends), shape=(len(counts), self._n_features))
+        self._settle()
+        ends = np.concatenate([[0], np.cumsum(self._counts)])
+        ones = np.ones(len(self._latents), dtype=np.int32)
+        shape = (len(self._counts), self._n_features)
+        made = sparse.csr_array((ones, self._latents, ends), shape=shape)
         made.sum_duplicates()
         return made
 

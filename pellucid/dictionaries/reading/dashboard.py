@@ -78,7 +78,8 @@ class DashboardConfig:
     rare: int = 3
     """Tokens that the text holds less often are not ranked among those that are read."""
     meetings: int = 2**18
-    """Tokens at which it is looked who fires together: of a longer text a fixed random share."""
+    """Tokens at which it is looked who fires together: of a longer text a fixed random share, and a smaller
+    one where very many latents fire at once."""
     seed: int = 0
     """Of the random examples."""
 
@@ -102,6 +103,7 @@ class Gathering:
         latents: the chosen ones, in rising order.
         config: how much is kept.
         vocabulary: number of tokens there are.
+        share: of the tokens, at which it is looked who fires together.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Gathering:
         latents: Int[np.ndarray, " row"],
         config: DashboardConfig,
         vocabulary: int,
+        share: float,
     ) -> None:
         window = (config.before, config.after)
         self.rows = np.full(dictionary.n_features, -1)
@@ -118,7 +121,7 @@ class Gathering:
         self.top = Shortlist(len(latents), config.examples, window)
         self.sample = Shortlist(len(latents), config.sample, window)
         self.tallies = Tallies(len(latents), vocabulary)
-        self.meetings = Meetings(dictionary.n_features)
+        self.meetings = Meetings(dictionary.n_features, share)
 
     def add(
         self,
@@ -127,7 +130,7 @@ class Gathering:
         tokens: Int[Tensor, "batch pos"],
         keep: Bool[Tensor, "batch pos"],
         begin: int,
-        met: Bool[Tensor, "batch pos"],
+        tickets: Float[Tensor, "batch pos"],
     ) -> None:
         """One batch of sequences.
 
@@ -137,7 +140,7 @@ class Gathering:
             tokens: the sequences.
             keep: the included positions.
             begin: number of the first sequence.
-            met: the positions at which it is looked who fires together.
+            tickets: of the positions, in the draw of those at which it is looked who fires together.
         """
         codes = dictionary.codes(x)
         firings = firings_of(codes, keep.cpu().numpy(), begin, self.rows)
@@ -146,8 +149,7 @@ class Gathering:
         strongest = strongest_of_sequences(firings)
         self.top.offer(strongest, strongest.value.astype(np.float64), firings, tokens.shape[1])
         self.sample.offer(firings, -self.lottery.numbers(firings), firings, tokens.shape[1])
-        chosen = met[keep].to(codes.values.device)
-        self.meetings.add(codes.indices[chosen], codes.values[chosen])
+        self.meetings.add(codes.indices, codes.values, tickets[keep.cpu()].double().numpy())
 
 
 def describe_latents(
@@ -232,26 +234,18 @@ def gather(
     progress: Progress,
 ) -> Gathering:
     """One pass over the text, up to the site and no further."""
-    gathered = Gathering(dictionary, latents, config, int(tokens.max()) + 1)
-    met = meeting_places(keep, config)
+    share = min(1.0, config.meetings / int(keep.sum()))
+    gathered = Gathering(dictionary, latents, config, int(tokens.max()) + 1, share)
+    tickets = torch.rand(keep.shape, generator=stream("meetings", config.seed))
     begin, site = 0, dictionary.site_in
     with progress.task("describing latents", len(tokens)) as task:
         for batch, mask in batches(tokens, keep):
             x = model.run(batch, read=[site], until=site)[site][mask].float()
             here = slice(begin, begin + len(batch))
-            gathered.add(dictionary, x.reshape(len(x), -1), batch, mask, begin, met[here])
+            gathered.add(dictionary, x.reshape(len(x), -1), batch, mask, begin, tickets[here])
             begin += len(batch)
             task.advance(len(batch))
     return gathered
-
-
-def meeting_places(keep: Bool[Tensor, "batch pos"], config: DashboardConfig) -> Bool[Tensor, "batch pos"]:
-    """The included positions at which it is looked who fires together; all of a short text."""
-    total = int(keep.sum())
-    if total <= config.meetings:
-        return keep
-    drawn = torch.rand(keep.shape, generator=stream("meetings", config.seed)).to(keep.device)
-    return keep & (drawn < config.meetings / total)
 
 
 def measures_of(gathered: Gathering, n: int) -> list[Measure]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from pellucid.dictionaries.engines.gradients import StepResult
 from pellucid.dictionaries.training.demand import Demand
 from pellucid.dictionaries.training.objectives import Needs
-from pellucid.dictionaries.training.passage import Passage
+from pellucid.dictionaries.training.passage import Passage, whole_precision
 from pellucid.dictionaries.training.resuming import beginning, full_name
 
 if TYPE_CHECKING:
@@ -133,11 +133,11 @@ def spliced_loss(
             stream = change(stream)
         resume = begin.block, stream
     run = model.run(rows["tokens"], read=list(objective.downstream), write=writes, resume=resume)
-    spliced = run.output[keep].float().log_softmax(-1)
+    spliced = whole_precision(run.output[keep]).log_softmax(-1)
     kl = divergence(rows["log_probabilities"], spliced, objective.direction)
     loss, parts = objective.kl_weight * kl, {"kl": float(kl.detach())}
     for site in objective.downstream:
-        error = (run[site] - rows[full_name(site)]).flatten(2)[keep].float().square().mean()
+        error = whole_precision((run[site] - rows[full_name(site)]).flatten(2)[keep]).square().mean()
         loss = loss + objective.downstream_weight / len(objective.downstream) * error
         parts[f"error at {site}"] = float(error.detach())
     return loss, parts

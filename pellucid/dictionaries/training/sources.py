@@ -14,7 +14,7 @@ from torch import Tensor
 from pellucid.dictionaries.dictionary import refuse_non_finite
 from pellucid.dictionaries.randomness import stream
 from pellucid.dictionaries.training.fisher import score_name, scores_of
-from pellucid.dictionaries.training.passage import refuse_nested
+from pellucid.dictionaries.training.passage import refuse_nested, whole_precision
 from pellucid.dictionaries.training.resuming import beginning, full_name
 from pellucid.findings import InputError, MissingError, did_you_mean
 from pellucid.models import Model
@@ -191,9 +191,9 @@ class TokenSource:
         log-probabilities of the kept rows."""
         tokens, keep = self.tokens[picked], self.keep[picked]
         run = self.opened.run(tokens, read=[*sites, *self.streams, *self.later])
-        rows = {site: run[site][keep].flatten(1).float() for site in sites}
+        rows = {site: whole_precision(run[site][keep].flatten(1)) for site in sites}
         whole = {full_name(site): run[site] for site in (*self.streams, *self.later)}
-        logs = run.output[keep].float().log_softmax(-1)
+        logs = whole_precision(run.output[keep]).log_softmax(-1)
         return {"tokens": tokens, "keep": keep, "log_probabilities": logs, **rows, **whole}
 
     def sample(self, sites: Sequence[str]) -> Rows:
@@ -241,7 +241,7 @@ def read_rows(
         with torch.no_grad():
             run = model.run(tokens, read=list(sites), until=last_of(model, sites))
         values, gradients = {site: run[site].detach() for site in sites}, {}
-    rows = {site: values[site][keep].flatten(1).float() for site in sites}
+    rows = {site: whole_precision(values[site][keep].flatten(1)) for site in sites}
     return rows | {score_name(site): value[keep].float() for site, value in gradients.items()}
 
 

@@ -1,0 +1,110 @@
+"""``pellucid dictionaries heads`` and its kin: by which head, from which token, and induction heads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pellucid.cli.commands.dictionaries import (
+    DictionaryArgument,
+    ModelOption,
+    SeedOption,
+    TextOption,
+    app,
+    keep_and_show,
+    windows_of,
+)
+from pellucid.cli.commands.dictionaries_describe import numbers_of
+from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption, print_json
+
+LatentsOption = Annotated[str, typer.Option("--latents", help="Latents by comma, as 3,14.")]
+
+
+@app.command("heads")
+def heads(
+    dictionary: DictionaryArgument,
+    model: ModelOption,
+    text: TextOption,
+    sequences: Annotated[int, typer.Option("--sequences", help="Windows of the text to use.", min=2)] = 32,
+    seed: SeedOption = 0,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Which head each latent of an attention dictionary belongs to: by weights, and by ablating heads.
+
+    Python: pellucid.dictionaries.head_attribution
+    """
+    from pellucid import dictionaries
+    from pellucid.cli.progress import Bars
+    from pellucid.models import open_model
+
+    opened, loaded = open_model(model), dictionaries.load_dictionary(dictionary)
+    rows = windows_of(opened, text)[:sequences]
+    with Bars() as bars:
+        labels = dictionaries.source_relations(opened, loaded, rows, progress=bars).behaviours
+        by_weights = dictionaries.head_attribution(loaded, opened.facts.n_heads, behaviours=labels, seed=seed)
+        ablated = dictionaries.head_ablation(opened, loaded, rows, seed=seed, progress=bars)
+    keep_and_show([by_weights, ablated], store, as_json)
+
+
+@app.command("attribute")
+def attribute(
+    dictionary: DictionaryArgument,
+    model: ModelOption,
+    prompt: Annotated[str, typer.Option("--prompt", help="Text whose last token is explained.")],
+    latents: LatentsOption,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Split latents' pre-activations over heads and source tokens, exactly.
+
+    Python: pellucid.dictionaries.direct_feature_attribution
+    """
+    from pellucid import dictionaries
+    from pellucid.models import open_model
+
+    opened, loaded = open_model(model), dictionaries.load_dictionary(dictionary)
+    tokens = opened.tokens(prompt)
+    finding = dictionaries.direct_feature_attribution(
+        opened, loaded, tokens, numbers_of(latents) or [], [tokens.shape[1] - 1]
+    )
+    keep_and_show([finding], store, as_json)
+
+
+@app.command("trace")
+def trace(
+    dictionary: DictionaryArgument,
+    model: ModelOption,
+    prompt: Annotated[str, typer.Option("--prompt", help="Text at whose last token the latent is traced.")],
+    latent: Annotated[int, typer.Option("--latent", help="Which latent.", min=0)],
+    upstream: Annotated[
+        list[Path] | None,
+        typer.Option("--upstream", help="A dictionary of an earlier site; may be repeated."),
+    ] = None,
+    depth: Annotated[int, typer.Option("--depth", help="Attention layers to go through.", min=1)] = 2,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Follow a latent upstream, down to the tokens; at every level the terms sum to what they explain.
+
+    Python: pellucid.dictionaries.recursive_attribution
+    """
+    from pellucid import dictionaries
+    from pellucid.findings import show
+    from pellucid.models import open_model
+    from pellucid.store import open_store
+
+    opened = open_model(model)
+    given = [dictionaries.load_dictionary(path) for path in (dictionary, *(upstream or []))]
+    tokens = opened.tokens(prompt)
+    tree = dictionaries.recursive_attribution(opened, given, tokens, latent, tokens.shape[1] - 1, depth=depth)
+    finding = tree.finding()
+    with open_store(store) as kept:
+        kept.put(finding)
+    if as_json:
+        print_json(show.json(finding))
+    else:
+        typer.echo(finding.header.statement)
+        typer.echo(tree.text())

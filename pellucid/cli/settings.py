@@ -1,0 +1,68 @@
+"""Settings given as NAME=VALUE: read by the type of the configuration's field."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+from pellucid.findings import InputError, did_you_mean
+
+REMEDY = "Give --set NAME=VALUE, as --set batch=2048."
+
+
+def settings_of(config: type, given: Sequence[str]) -> dict[str, Any]:
+    """The settings by name.
+
+    Arguments:
+        config: a frozen dataclass whose fields they set.
+        given: each as NAME=VALUE; several numbers by comma, none for no value.
+
+    Errors:
+        InputError CL20 for what is no setting, CL21 for a value of another type.
+
+    Example:
+        >>> from pellucid.models.train import TrainingConfig
+        >>> settings_of(TrainingConfig, ["steps=3", "betas=0.9,0.99"])
+        {'steps': 3, 'betas': (0.9, 0.99)}
+    """
+    types = typing.get_type_hints(config)
+    names = [field.name for field in dataclasses.fields(config)]
+    found = {}
+    for item in given:
+        name, equals, value = (part.strip() for part in item.partition("="))
+        if not equals or name not in names:
+            hint = did_you_mean(name, names)
+            raise InputError("CL20", f"{item!r} sets nothing.", f"{hint} {REMEDY}".strip())
+        found[name] = read(name, value, types[name])
+    return found
+
+
+def read(name: str, value: str, kind: Any) -> Any:
+    """One value as its field's type; CL21 when it cannot be."""
+    choices = typing.get_args(kind) or (kind,)
+    if value.lower() == "none" and type(None) in choices:
+        return None
+    try:
+        return converted(value, kind)
+    except ValueError:
+        wanted = getattr(kind, "__name__", str(kind))
+        raise InputError("CL21", f"{name} cannot be {value!r}: it is of type {wanted}.", REMEDY) from None
+
+
+def converted(value: str, kind: Any) -> Any:
+    """A text as a number, a truth value, a word or several of them."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        return tuple(converted(part.strip(), parts[0]) for part in value.split(",") if part.strip())
+    if origin is typing.Literal:
+        if value not in parts:
+            raise ValueError(value)
+        return value
+    plain = next((part for part in parts if part is not type(None)), None) if parts else kind
+    if plain is bool:
+        return {"true": True, "false": False, "yes": True, "no": False}[value.lower()]
+    if plain in (int, float, str):
+        return plain(value)
+    raise ValueError(value)
