@@ -37,6 +37,7 @@ system:
 
 peers: $(VENV)/.developing
 	@PYTHON=$(BIN)/python sh scripts/install-inspect.sh
+	@PYTHON=$(BIN)/python sh scripts/install-dictionary-peers.sh
 
 check: $(VENV)/.developing
 	$(BIN)/ruff check .

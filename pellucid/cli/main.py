@@ -18,6 +18,10 @@ from pellucid.cli.commands import (
     case,
     circuits,
     dictionaries,
+    dictionaries_attention,
+    dictionaries_comparing,
+    dictionaries_describe,
+    dictionaries_explaining,
     doctor,
     findings,
     library,
@@ -57,6 +61,10 @@ app.command("audit")(audit.audit)
 app.add_typer(models.app, name="models")
 app.add_typer(organisms.app, name="organisms")
 app.add_typer(dictionaries.app, name="dictionaries")
+dictionaries_comparing.add_to(dictionaries.app)
+dictionaries_attention.add_to(dictionaries.app)
+dictionaries_describe.add_to(dictionaries.app)
+dictionaries_explaining.add_to(dictionaries.app)
 app.add_typer(circuits.app, name="circuits")
 app.add_typer(metascience.app, name="metascience")
 app.add_typer(library.app, name="library")

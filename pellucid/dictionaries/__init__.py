@@ -16,6 +16,8 @@ from pellucid.dictionaries.engines.compiled import Engine as Engine
 from pellucid.dictionaries.engines.compiled import engine_for as engine_for
 from pellucid.dictionaries.engines.reference import TorchEngine as TorchEngine
 from pellucid.dictionaries.engines.selection import Codes as Codes
+from pellucid.dictionaries.formats.conversion import as_jumprelu as as_jumprelu
+from pellucid.dictionaries.formats.registry import formats as formats
 from pellucid.dictionaries.formats.registry import load_dictionary as load_dictionary
 from pellucid.dictionaries.formats.registry import save_dictionary as save_dictionary
 from pellucid.dictionaries.judging.evaluation import evaluate as evaluate
@@ -28,6 +30,8 @@ from pellucid.dictionaries.judging.probing import sparse_probing as sparse_probi
 from pellucid.dictionaries.judging.reseed import reseed as reseed
 from pellucid.dictionaries.judging.splitting import find_splits as find_splits
 from pellucid.dictionaries.judging.truth import truth_metrics as truth_metrics
+from pellucid.dictionaries.reading.dashboard import DashboardConfig as DashboardConfig
+from pellucid.dictionaries.reading.dashboard import describe_latents as describe_latents
 from pellucid.dictionaries.reading.detection import DetectionConfig as DetectionConfig
 from pellucid.dictionaries.reading.endpoint import Endpoint as Endpoint
 from pellucid.dictionaries.reading.examples import top_examples as top_examples

@@ -70,6 +70,8 @@ class FeatureView:
     """The same of places drawn at random."""
     histogram: Markup
     """How strong its firings are."""
+    fullest: str
+    """How many firings its fullest bin holds."""
     bins: Table | None
     """The same as a table."""
     carried: tuple[Bar, ...]
@@ -99,6 +101,7 @@ def view_of(board: Dashboard, row: int) -> FeatureView:
         examples=tuple(shown(board, feature, one) for one in feature.examples),
         sample=tuple(shown(board, feature, one) for one in feature.sample),
         histogram=histogram(feature),
+        fullest=format_number(max(feature.counts, default=0)),
         bins=bins_of(feature),
         carried=tuple(share_bars((visible(board.words[token]), part) for token, part in feature.carried)),
         read=tuple(read_bars(feature.read, board.words)),

@@ -53,6 +53,8 @@ def test_programs_get_json(given: list[str], tmp_path: Path) -> None:
     data = json.loads(called(*given, "--store", store, "--latents", "0", "--json").stdout)
     assert data["kind"] == "dictionaries.dashboard"
     assert data["page"] is None
+    assert [m["value"] for m in data["measures"] if m["name"] == "latents"] == [1]
+    assert "values" not in json.dumps(data["arrays"])  # axes alone: the numbers are in the store
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from pellucid.dictionaries import (
 from pellucid.dictionaries.formats.conversion import as_jumprelu
 from pellucid.dictionaries.formats.names import hook_of_site, site_of_hook, site_of_submodule, sites_of_module
 from pellucid.dictionaries.formats.registry import formats
+from pellucid.dictionaries.suites.conversion import to_jumprelu
 from pellucid.dictionaries.variants import build
 from pellucid.findings import InputError, MissingError
 
@@ -397,7 +398,7 @@ def small(kind: type, d_out: int | None = None, **record: object):
 
 UNHELD = [
     (small(TopK, 5), "saelens", "DI84", "SAELens cannot hold a TopK transcoder or a TopK with a skip path"),
-    (small(TopK, skip="linear"), "saelens", "DI84", "Convert it with as_jumprelu(dictionary, rows)"),
+    (small(TopK, skip="linear"), "saelens", "DI84", "Set thresholds on rows of its site first"),
     (small(TopK, code_units="h_norm"), "saelens", "DI28", "would change its choice"),
     (small(ReLU, input_transform="centre"), "saelens", "DI84", "activations less their mean"),
     (small(ReLU, input_transform="layer_norm"), "saelens", "DI84", "is undone 'exact'. It has epsilon 1e-05"),
@@ -438,7 +439,7 @@ def test_a_transcoder_with_a_skip_path_goes_through_saelens(tmp_path):
 def test_settings_of_another_kind_are_left_behind(tmp_path):
     """A TopK of SAELens that became a JumpReLU has no k any more."""
     read = load_dictionary(lens(tmp_path / "a", config("topk", k=K, rescale_acts_by_decoder_norm=False)))
-    save_dictionary(as_jumprelu(read, X), tmp_path / "b", format="saelens")
+    save_dictionary(to_jumprelu(read, X), tmp_path / "b", format="saelens")
     written = json.loads((tmp_path / "b" / "cfg.json").read_text(encoding="utf-8"))
     assert written["architecture"] == "jumprelu"
     assert not {"k", "rescale_acts_by_decoder_norm", "d_out"} & set(written)

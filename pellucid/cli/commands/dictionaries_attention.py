@@ -12,7 +12,6 @@ from pellucid.cli.commands.dictionaries import (
     ModelOption,
     SeedOption,
     TextOption,
-    app,
     keep_and_show,
     windows_of,
 )
@@ -22,7 +21,6 @@ from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption, print_js
 LatentsOption = Annotated[str, typer.Option("--latents", help="Latents by comma, as 3,14.")]
 
 
-@app.command("heads")
 def heads(
     dictionary: DictionaryArgument,
     model: ModelOption,
@@ -49,7 +47,6 @@ def heads(
     keep_and_show([by_weights, ablated], store, as_json)
 
 
-@app.command("attribute")
 def attribute(
     dictionary: DictionaryArgument,
     model: ModelOption,
@@ -73,7 +70,6 @@ def attribute(
     keep_and_show([finding], store, as_json)
 
 
-@app.command("trace")
 def trace(
     dictionary: DictionaryArgument,
     model: ModelOption,
@@ -108,3 +104,10 @@ def trace(
     else:
         typer.echo(finding.header.statement)
         typer.echo(tree.text())
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to ``pellucid dictionaries``."""
+    app.command("heads")(heads)
+    app.command("attribute")(attribute)
+    app.command("trace")(trace)

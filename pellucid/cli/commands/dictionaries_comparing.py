@@ -12,14 +12,12 @@ from pellucid.cli.commands.dictionaries import (
     ModelOption,
     SeedOption,
     TextOption,
-    app,
     keep_and_show,
     windows_of,
 )
 from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption
 
 
-@app.command("compare")
 def compare(
     dictionary: DictionaryArgument,
     other: Annotated[Path, typer.Argument(help="Another one at the same site, of any width.")],
@@ -51,7 +49,6 @@ def compare(
     keep_and_show(findings, store, as_json)
 
 
-@app.command("geometry")
 def geometry(
     dictionary: DictionaryArgument,
     seed: SeedOption = 0,
@@ -66,3 +63,9 @@ def geometry(
 
     loaded = dictionaries.load_dictionary(dictionary)
     keep_and_show([dictionaries.decoder_geometry(loaded, seed=seed)], store, as_json)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to ``pellucid dictionaries``."""
+    app.command("compare")(compare)
+    app.command("geometry")(geometry)

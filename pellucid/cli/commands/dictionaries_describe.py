@@ -48,7 +48,7 @@ def describe(
         kept.put(finding)
     page = None if out is None else feature_export.write(finding, out)
     if as_json:
-        print_json({**show.json(finding), "page": None if page is None else str(page)})
+        print_json({**show.json(finding, arrays=False), "page": None if page is None else str(page)})
     else:
         for line in next_steps(finding, page, store):
             typer.echo(line)
@@ -103,3 +103,8 @@ def next_steps(finding: Finding, page: Path | None, store: str) -> list[str]:
     written = [] if page is None else [f"Page: {page}"]
     browse = f"Browse: pellucid serve{option}, then /dictionaries/{finding.id[:12]}"
     return [finding.statement, *written, browse, f"Finding: pellucid findings show {finding.id[:12]}{option}"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to ``pellucid dictionaries``."""
+    app.command("describe")(describe)

@@ -11,7 +11,6 @@ from pellucid.cli.commands.dictionaries import (
     DictionaryArgument,
     ModelOption,
     TextOption,
-    app,
     keep_and_show,
     windows_of,
 )
@@ -20,7 +19,6 @@ from pellucid.cli.commands.dictionaries_describe import numbers_of
 from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption
 
 
-@app.command("explain")
 def explain(
     dictionary: DictionaryArgument,
     model: ModelOption,
@@ -60,3 +58,8 @@ def explain(
             progress=bars,
         )
     keep_and_show([finding], store, as_json)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to ``pellucid dictionaries``."""
+    app.command("explain")(explain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -131,7 +132,7 @@ def adjudicate_induction(
     Source: Kissane et al. 2024, arXiv 2406.17759, section 4.3; its cuts are here explicit, its intervals
     ours.
     """
-    config, cuts = with_prefixes(config or PrefixConfig()), cuts or Cuts()
+    config, cuts = dataclasses.replace(config or PrefixConfig(), prefixes=(1, 3)), cuts or Cuts()
     repeats = draw_repeats(model, config)
     record = start(
         adjudicate_induction,
@@ -145,12 +146,6 @@ def adjudicate_induction(
     possible = [cuts.possible((row[1], row[2]), (row[4], row[5])) for row in scores]
     arrays = arrays_of(curves.heads, scores, [decided(one) for one in possible])
     return record.finding(KIND, measures=measures_of(possible, config), arrays=arrays)
-
-
-def with_prefixes(config: PrefixConfig) -> PrefixConfig:
-    """The protocol with the two prefixes that the classes are made of."""
-    settings = {name: getattr(config, name) for name in config.__dataclass_fields__}
-    return PrefixConfig(**{**settings, "prefixes": (1, 3)})
 
 
 def scored(

@@ -252,13 +252,13 @@ def measured(
     rows, places = tokens[jobs // width], jobs % width - 2
     table = np.zeros((len(pairs.sequence), len(CONDITIONS)))
     random = stream("prefix corruption", config.seed)
-    order = job.argsort(stable=True)
+    order, folded = job.argsort(stable=True), fold(model)
     with progress.task("replacing tokens", len(jobs) * len(CONDITIONS)) as task:
         for column, condition in enumerate(CONDITIONS):
             changed = rows.clone()
             if condition != "before":
                 weights = counts if condition == "matched" else torch.zeros_like(counts)
-                new = replacements(rows, places, weights, fold(model), random)
+                new = replacements(rows, places, weights, folded, random)
                 changed.scatter_(1, places[:, None], new[:, None])
             for begin, patterns in patterns_of(model, changed, config.batch):
                 mine = order[(job[order] >= begin) & (job[order] < begin + len(patterns))]

@@ -15,8 +15,6 @@ from torch import Tensor
 
 from pellucid.dictionaries.convention import Convention
 from pellucid.dictionaries.dictionary import Dictionary
-from pellucid.dictionaries.engines.compiled import engine_for
-from pellucid.dictionaries.training.calibration import best_scores
 from pellucid.dictionaries.training.folding import fold_unit_decoder
 from pellucid.dictionaries.training.folding import fold_whitening as whitened_to_raw
 from pellucid.dictionaries.variants.batchtopk import BatchTopK
@@ -24,7 +22,6 @@ from pellucid.dictionaries.variants.gated import Gated
 from pellucid.dictionaries.variants.jumprelu import JumpReLU
 from pellucid.dictionaries.variants.matryoshka import Matryoshka
 from pellucid.dictionaries.variants.table import build
-from pellucid.dictionaries.variants.thresholds import midpoint_threshold
 from pellucid.dictionaries.variants.topk import TopK
 from pellucid.findings import InputError
 
@@ -205,49 +202,40 @@ def fold_whitening(
     return made
 
 
-def as_jumprelu(dictionary: Dictionary, x: Float[Tensor, "batch d_in"] | None = None) -> JumpReLU:
-    """The same dictionary with one threshold for each latent.
+def as_jumprelu(dictionary: Dictionary) -> JumpReLU:
+    """The same dictionary, exactly, with one threshold for each latent.
 
-    ReLU: theta = 0. BatchTopK and Matryoshka: their threshold, for every latent. Gated, exactly: W_enc *=
-    exp(r), b_enc = b_mag, theta = max(0, b_mag - exp(r) b_gate), because the gate opens exactly where the
-    magnitude exceeds it. TopK has no threshold: one is set so that k latents a row pass on the rows given.
+    ReLU: theta = 0. BatchTopK and Matryoshka: their threshold, for every latent. Gated: W_enc *= exp(r),
+    b_enc = b_mag, theta = max(0, b_mag - exp(r) b_gate): the gate opens where the magnitude exceeds that.
 
     Arguments:
-        dictionary: any.
-        x: rows to calibrate a TopK's threshold on; not needed for the others.
+        dictionary: any but a TopK, whose thresholds are set on rows by `to_jumprelu`.
 
     Raises:
-        InputError: DI88 for a TopK without rows.
+        InputError: DI88 for a TopK.
 
     Example: ``as_jumprelu(gated).threshold``.
 
-    Source: Rajamanoharan et al. 2024, arXiv 2404.16014, appendix; He et al. 2024, arXiv 2410.20526, 3.3.
+    Source: Rajamanoharan et al. 2024, arXiv 2404.16014, appendix.
     """
     if isinstance(dictionary, JumpReLU):
         return dictionary
+    if isinstance(dictionary, TopK):
+        raise InputError(
+            "DI88",
+            f"A TopK dictionary of k = {dictionary.k} has no threshold that gives the same codes.",
+            "Set thresholds on rows of its site with to_jumprelu(dictionary, rows).",
+        )
     tensors = dict(dictionary.state_dict())
+    ranked = "threshold" in tensors
     if isinstance(dictionary, Gated):
         factor, gate, bias = tensors.pop("r_mag").exp(), tensors.pop("b_gate"), tensors.pop("b_mag")
         tensors |= {"W_enc": tensors["W_enc"] * factor[:, None], "b_enc": bias}
         tensors["threshold"] = (bias - factor * gate).clamp_min(0)
     else:
-        limit = tensors.get("threshold", tensors["b_enc"].new_zeros(()))
-        limit = calibrated(dictionary, x) if isinstance(dictionary, TopK) else limit
-        tensors["threshold"] = limit.to(tensors["b_enc"].dtype).expand(dictionary.n_features).clone()
-    ranked = "threshold" in dictionary.state_dict() or isinstance(dictionary, TopK)
+        limit = tensors["threshold"] if ranked else tensors["b_enc"].new_zeros(())
+        tensors["threshold"] = limit.to(tensors["b_enc"].dtype).expand(dictionary.n_features)
     score = dictionary.convention.rank_score if ranked else "h"
     made = remade(dictionary, tensors, settings={"variant": "jumprelu"}, rank_score=score)
     assert isinstance(made, JumpReLU)
     return made
-
-
-def calibrated(dictionary: TopK, x: Float[Tensor, "batch d_in"] | None) -> Float[Tensor, ""]:
-    """The threshold that lets k latents a row pass, on average over the rows given."""
-    if x is None:
-        raise InputError(
-            "DI88",
-            f"A TopK dictionary of k = {dictionary.k} has no threshold to write.",
-            "Give rows of activations of its site, on which a threshold that lets k pass can be found.",
-        )
-    scores = best_scores(dictionary, x, dictionary.k, engine_for(x))
-    return midpoint_threshold(scores, dictionary.k * len(x))[0]

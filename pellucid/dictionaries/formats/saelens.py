@@ -285,7 +285,7 @@ def fitted(dictionary: Dictionary) -> Dictionary:
         raise cannot_write(
             "SAELens",
             "a TopK transcoder or a TopK with a skip path",
-            "Convert it with as_jumprelu(dictionary, rows), which sets thresholds on rows of its site.",
+            "Set thresholds on rows of its site first: to_jumprelu(dictionary, rows).",
         )
     if isinstance(fit, (BatchTopK, Matryoshka)) or (isinstance(fit, Gated) and transcoder):
         fit = as_jumprelu(fit)

@@ -183,7 +183,7 @@ def read_once(folder: str, activations: str, stamp: tuple[tuple[int, ...], ...])
     return shards
 
 
-def groups_of(configs: Mapping[str, TrainConfig]) -> dict[str, Group]:
+def groups_of(configs: Mapping[str, TrainConfig]) -> Mapping[str, Group]:
     """The dictionaries of each site together: one job reads each site's activations once."""
     if not configs:
         refuse("it plans no dictionary", "Give at least one training.")

@@ -181,6 +181,7 @@
       el("h3", { class: "kicker next" }, "Drawn at random from all its firings"), passages(f.sample, f.numbers[1], cite, words)) : null,
     f.counts.length ? el("section", {}, el("figure", { class: "fig" }, el("p", { class: "fig-title" }, "How strong its firings are"),
       el("div", { class: "plot", tabindex: 0, role: "region", "aria-label": "Histogram" }, histogram(f.counts, f.numbers[4], f.fires)),
+      el("figcaption", {}, `Firings by activation; the fullest bin holds ${number(Math.max(...f.counts))}.`),
       table(f.counts, f.numbers[4]))) : null,
     f.raised.length ? el("section", {}, heading("What it writes to the output", "logits of its direction alone; outlined: lowers"),
       el("div", { class: "split half" }, el("div", { class: "label" }, bars(f.raised, signed)),
