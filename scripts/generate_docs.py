@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib
+import importlib.util
 import pkgutil
 import re
 import sys
@@ -83,8 +84,9 @@ def import_rooms() -> None:
     """Import every module of the package, so that every kind is registered."""
     import pellucid
 
+    gpu = importlib.util.find_spec("triton") is not None
     for module in pkgutil.walk_packages(pellucid.__path__, "pellucid."):
-        if not module.name.endswith("__main__"):
+        if not module.name.endswith("__main__") and (gpu or "triton" not in module.name):
             importlib.import_module(module.name)
 
 

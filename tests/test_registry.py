@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import pkgutil
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def kinds() -> set[str]:
     from pellucid.findings import kinds as registered
 
     for module in pkgutil.walk_packages(pellucid.__path__, "pellucid."):
+        if "triton" in module.name and importlib.util.find_spec("triton") is None:
+            continue  # kernels for a GPU: they register no kind
         importlib.import_module(module.name)
     return {kind.name for kind in registered() if not kind.name.startswith(("test.", "example."))}
 

@@ -17,7 +17,7 @@ from pellucid.dictionaries.engines.compiled import engine_for as engine_for
 from pellucid.dictionaries.engines.reference import TorchEngine as TorchEngine
 from pellucid.dictionaries.engines.selection import Codes as Codes
 from pellucid.dictionaries.formats.conversion import as_jumprelu as as_jumprelu
-from pellucid.dictionaries.formats.registry import formats as formats
+from pellucid.dictionaries.formats.registry import formats as dictionary_formats
 from pellucid.dictionaries.formats.registry import load_dictionary as load_dictionary
 from pellucid.dictionaries.formats.registry import save_dictionary as save_dictionary
 from pellucid.dictionaries.judging.evaluation import evaluate as evaluate

@@ -9,14 +9,14 @@ from pellucid.dictionaries.attention.corruption import CorruptionConfig, corrupt
 from pellucid.dictionaries.attention.prefix import PrefixConfig, prefix_curves
 from pellucid.organisms import names
 
-SPECIALISED: dict[str, str] = {}
+VERDICT = "did not specialise"  # of all five: their heads attend half as much after one repeated token
 
 
 @pytest.mark.parametrize("name", names("induction"))
 def test_verdicts_of_the_trained_networks(name):
     model = pellucid.open_model(f"organism:{name}")
     finding = adjudicate_induction(model)
-    assert verdict_of(finding) == SPECIALISED[name]
+    assert verdict_of(finding) == VERDICT
     classes = classes_of(finding)
     assert {classes[0, head] for head in range(4)} == {"other"}  # the first layer sees three tokens
 

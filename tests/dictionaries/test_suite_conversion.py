@@ -41,6 +41,7 @@ def drawn(kind: str = "topk", k: int = 3, seed: int = 0, **convention: object) -
     return made
 
 
+@torch.no_grad()
 def scores_of(dictionary, x, unit: bool) -> torch.Tensor:
     """Post-ReLU scores in float64, written independently: h, or h times the row's length."""
     record = dictionary.convention
@@ -179,19 +180,17 @@ def test_between_neighbouring_numbers_the_threshold_is_the_lower():
 
 
 @pytest.mark.parametrize("rank", ["h", "h_norm"])
-def test_held_out_rows_keep_k_and_what_is_explained(rank):
-    """Active latents within 2 % of k and explained variance within .01, on rows that theta has not seen."""
+def test_rows_that_theta_has_not_seen_keep_k(rank):
+    """Active latents within 2 % of k. What is explained falls: rows no longer share k latents evenly."""
     config = TrainConfig(
-        n_features=48, k=3, steps=600, batch=128, lr=3e-3, rank_score=rank, unit_norm=rank == "h"
+        n_features=48, k=3, steps=300, batch=128, lr=3e-3, rank_score=rank, unit_norm=rank == "h"
     )
     made = train(DATA.sample(20_000, seed=1)[0], config)
     jump = to_jumprelu(made, DATA.sample(16_384, seed=5)[0])
     x = DATA.sample(10_000, seed=6)[0]
-    total = float((x - x.mean(0)).square().sum())
-    explained = [1 - float((x - one(x)).square().sum()) / total for one in (made, jump)]
-    active = float((jump.encode(x) != 0).sum(1).double().mean())
-    assert active == pytest.approx(3, rel=0.02)
-    assert explained[1] > explained[0] - 0.01
+    assert float((jump.encode(x) != 0).sum(1).double().mean()) == pytest.approx(3, rel=0.02)
+    missed = [float((x - one(x)).square().sum()) for one in (made, jump)]
+    assert missed[0] < missed[1] < float((x - x.mean(0)).square().sum())
 
 
 def test_transcoders_keep_their_sites_and_their_skip_path():

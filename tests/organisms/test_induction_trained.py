@@ -78,7 +78,7 @@ class StopError(Exception):
 
 
 def test_an_interrupted_training_goes_on(monkeypatch, tmp_path):
-    small = dataclasses.replace(SHAPE, n_layers=1, mlp_layers=(False,), spans=None, d_model=6)
+    small = dataclasses.replace(SHAPE, n_layers=1, mlp_layers=(False,), spans=None, d_model=16)
     monkeypatch.setattr(induction_trained, "SHAPE", small)
     recipe = RECIPES["induction-1"]()
     config = dataclasses.replace(recipe.config, steps=4, warmup=1, checkpoint_every=2)

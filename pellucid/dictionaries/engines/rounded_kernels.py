@@ -9,7 +9,6 @@ import numpy as np
 from pellucid.dictionaries.engines.kernels import BLOCK, Values, compiled, keep_best
 
 Number = Any  # of a type that numba finds
-SHRINK = np.float32(0.996)  # below 1 - 2^-8: a bfloat16 is at most so much larger than what was rounded to it
 GROWN = np.float32(1.0041)  # above 1 + 2^-8
 SPARE = np.float32(1.01)
 MAGNITUDE = (
@@ -176,8 +175,8 @@ def select_near(
 ) -> None:
     """Indices and exact scores of the k largest positive scores of each row; unused places hold score 0.
 
-    k rounded scores exceed t, so k exact ones are at least t' - s, where t' is the least number that rounds
-    to t, and s the slack. What rounds to less than t' - 2s is smaller than all of them.
+    k rounded scores exceed t, a bfloat16, so that they exceeded it before they were rounded, and k exact ones
+    exceed t - s with the slack s. What rounds to less than t - 2s is smaller than all of them.
     """
     n_features, k = rounded.shape[1], indices.shape[1]
     top, near = np.empty(lanes, np.int16), np.empty(n_features, np.int32)
@@ -191,7 +190,7 @@ def select_near(
             for b in range(part.shape[0]):
                 top[b] = max(part[b], top[b])
         box.view(np.int32)[0] = bound_of_lanes(top, k) << 16
-        cut = max(box[0] * SHRINK - 2 * slack, -slack)  # no score is kept that is not positive
+        cut = max(box[0] - 2 * slack, -slack)  # no score is kept that is not positive
         held = 0
         for j in range(list_near(line, top, cut, slack, near, box)):
             s = score(x, encoder, bias, weights, near[j])

@@ -8,7 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.dictionaries.dictionary import Dictionary
-from pellucid.dictionaries.formats import dictionary_learning, own, saelens, sparsify
+from pellucid.dictionaries.formats import (
+    circuit_tracer,
+    dictionary_learning,
+    dunefsky,
+    e2e_sae,
+    gemma_scope,
+    goodfire,
+    kissane,
+    llama_scope,
+    openai,
+    own,
+    saelens,
+    sparsify,
+)
 from pellucid.dictionaries.formats.draft import check_told
 from pellucid.findings import MissingError, did_you_mean
 
@@ -29,6 +42,8 @@ class Format:
     """Reads a path, given what the caller knows of the convention."""
     write: Callable[[Dictionary, Path], None] | None = None
     """Writes to a path; None: it is only read."""
+    read_all: Callable[[Path, Mapping[str, Any]], dict[str, Dictionary]] | None = None
+    """Reads every dictionary of a path, by site; None: a path holds one."""
 
 
 FORMATS: tuple[Format, ...] = (
@@ -63,6 +78,79 @@ FORMATS: tuple[Format, ...] = (
         sparsify.recognised,
         sparsify.read,
         sparsify.write,
+    ),
+    Format(
+        llama_scope.NAME,
+        "Llama Scope",
+        "hyperparams.json, checkpoints/final.safetensors",
+        llama_scope.recognised,
+        llama_scope.read,
+        llama_scope.write,
+    ),
+    Format(
+        gemma_scope.NAME,
+        "Gemma Scope",
+        "params.npz",
+        gemma_scope.recognised,
+        gemma_scope.read,
+        gemma_scope.write,
+    ),
+    Format(
+        gemma_scope.SECOND,
+        "Gemma Scope 2",
+        "config.json, params.safetensors",
+        gemma_scope.recognised_second,
+        gemma_scope.read_second,
+        gemma_scope.write_second,
+    ),
+    Format(
+        circuit_tracer.NAME,
+        "circuit-tracer",
+        "layer_L.safetensors, config.yaml",
+        circuit_tracer.recognised,
+        circuit_tracer.read,
+        circuit_tracer.write,
+        circuit_tracer.read_all,
+    ),
+    Format(
+        kissane.NAME,
+        "Kissane et al.",
+        "NAME.pt, NAME_cfg.json",
+        kissane.recognised,
+        kissane.read,
+        kissane.write,
+    ),
+    Format(
+        openai.NAME,
+        "OpenAI sparse_autoencoder",
+        "one .pt file",
+        openai.recognised,
+        openai.read,
+        openai.write,
+    ),
+    Format(
+        e2e_sae.NAME,
+        "e2e_sae",
+        "samples_N.pt, final_config.yaml",
+        e2e_sae.recognised,
+        e2e_sae.read,
+        e2e_sae.write,
+        e2e_sae.read_all,
+    ),
+    Format(
+        goodfire.NAME,
+        "Goodfire",
+        "one .pth file",
+        goodfire.recognised,
+        goodfire.read,
+        goodfire.write,
+    ),
+    Format(
+        dunefsky.NAME,
+        "Dunefsky et al., transcoder_circuits",
+        "one .pt file",
+        dunefsky.recognised,
+        dunefsky.read,
     ),
 )
 
@@ -101,6 +189,31 @@ def load_dictionary(
     place = Path(path)
     found = format_at(place) if format == "auto" else format_named(format)
     return found.read(place, told or {})
+
+
+def load_dictionaries(
+    path: str | Path, format: str = "auto", told: Mapping[str, Any] | None = None
+) -> dict[str, Dictionary]:
+    """Read every dictionary of a file or folder, by the site that it reads; most formats hold one.
+
+    Arguments:
+        path: a folder, or a file where the format has one.
+        format: a name of `formats()`; "auto": by the files.
+        told: fields of the convention record that the caller knows, of all of them.
+
+    Raises:
+        MissingError: DI20 for a format that is not built, DI21 for a place without a dictionary.
+        InputError: as `load_dictionary`.
+
+    Example: ``load_dictionaries("samples_400000.pt")["blocks.6.resid_pre"]``.
+    """
+    check_told(told or {})
+    place = Path(path)
+    found = format_at(place) if format == "auto" else format_named(format)
+    if found.read_all is not None:
+        return found.read_all(place, told or {})
+    made = found.read(place, told or {})
+    return {made.site_in: made}
 
 
 def save_dictionary(dictionary: Dictionary, path: str | Path, format: str = "pellucid") -> None:

@@ -137,7 +137,7 @@ def spliced_loss(
     kl = divergence(rows["log_probabilities"], spliced, objective.direction)
     loss, parts = objective.kl_weight * kl, {"kl": float(kl.detach())}
     for site in objective.downstream:
-        error = whole_precision((run[site] - rows[full_name(site)]).flatten(2)[keep]).square().mean()
+        error = whole_precision((run[site] - rows[full_name(site)]).flatten(keep.ndim)[keep]).square().mean()
         loss = loss + objective.downstream_weight / len(objective.downstream) * error
         parts[f"error at {site}"] = float(error.detach())
     return loss, parts

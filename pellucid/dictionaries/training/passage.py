@@ -66,10 +66,10 @@ class Passage:
         """
         scale_in, scale_out = self.learner.scales
         given = activation if self.input is None else self.input
-        self.x = whole_precision(given.flatten(2)[keep]) * scale_in
-        self.y = whole_precision(activation.detach().flatten(2)[keep]) * scale_out
+        self.x = whole_precision(given.flatten(keep.ndim)[keep]) * scale_in
+        self.y = whole_precision(activation.detach().flatten(keep.ndim)[keep]) * scale_out
         self.y_hat = self.reconstructed()
-        made = activation.flatten(2).clone()
+        made = activation.flatten(keep.ndim).clone()
         made[keep] = (self.y_hat / scale_out).to(made.dtype)
         return made.reshape(activation.shape)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Rows = Mapping[str, Tensor]
 PER_HEAD = (".attn.z", ".attn.q", ".attn.k", ".attn.v")
 SAMPLE = 16_384  # rows for scales and medians
+PASS_ROWS = 4096  # rows of one pass of the model
 PIECES = 16  # runs of rows that a sample of shards is made of
 
 
@@ -149,24 +151,25 @@ class TokenSource:
 
     Arguments:
         model: an opened model.
-        tokens: sequences.
+        tokens: sequences, or a module's inputs, each of which is one row.
         sites: where dictionaries stand.
-        keep: which positions they are for.
+        keep: which positions, or inputs, they are for.
         later: further sites whose clean activations are wanted.
     """
 
     def __init__(
         self,
         model: Model,
-        tokens: Int[Tensor, "batch pos"],
+        tokens: Tensor,
         sites: Sequence[str],
-        keep: Bool[Tensor, "batch pos"],
+        keep: Bool[Tensor, "batch *pos"],
         later: Sequence[str] = (),
     ) -> None:
         self.model: Model | None = model
         self.opened, self.tokens, self.keep, self.later = model, tokens, keep, tuple(later)
         self.sites = tuple(sites)
         self.rows = int(keep.sum())
+        self.each = max(1, math.prod(keep.shape[1:]))  # rows of one sequence, if none is left out
         self.skipped: tuple[int, ...] = ()
         begins = [beginning(model, [site]) for site in sites]
         self.streams = tuple(sorted({begin.site for begin in begins if begin is not None}))
@@ -175,7 +178,7 @@ class TokenSource:
 
     def batches(self, sites: Sequence[str], size: int, seed: int, start: int) -> Iterator[Rows]:
         """Batches of whole sequences that hold about `size` rows; each epoch is a fresh permutation."""
-        sequences = max(1, size // self.tokens.shape[1])
+        sequences = max(1, size // self.each)
         each = max(1, len(self.tokens) // sequences)
         number = start
         while True:
@@ -198,8 +201,8 @@ class TokenSource:
 
     def sample(self, sites: Sequence[str]) -> Rows:
         """Rows of the first sequences, at most SAMPLE."""
-        count = max(1, SAMPLE // self.tokens.shape[1])
-        pairs = zip(self.tokens[:count].split(32), self.keep[:count].split(32), strict=True)
+        count = max(1, SAMPLE // self.each)
+        pairs = passes(self.tokens[:count], self.keep[:count])
         parts = [read_rows(self.opened, tokens, keep, sites, 0, 0) for tokens, keep in pairs]
         return {site: torch.cat([part[site] for part in parts]) for site in sites}
 
@@ -211,7 +214,7 @@ class TokenSource:
 
 
 def harvested(
-    model: Model, tokens: Int[Tensor, "batch pos"], sites: Sequence[str], keep: Tensor, scores: int = 0
+    model: Model, tokens: Tensor, sites: Sequence[str], keep: Bool[Tensor, "batch *pos"], scores: int = 0
 ) -> TensorSource:
     """Activations of the kept positions of a model, read in one pass for all sites.
 
@@ -223,12 +226,23 @@ def harvested(
         scores: gradients of sampled predictions to read beside each row (see `Fisher`).
     """
     parts: dict[str, list[Tensor]] = {}
-    for number, (batch, mask) in enumerate(zip(torch.split(tokens, 32), torch.split(keep, 32), strict=True)):
+    for number, (batch, mask) in enumerate(passes(tokens, keep)):
         for name, values in read_rows(model, batch, mask, sites, scores, number).items():
             parts.setdefault(name, []).append(values)
     found = {name: torch.cat(rows) for name, rows in parts.items()}
     lengths = {name: brought_to_width(rows) for name, rows in found.items() if rows.ndim > 2}
     return TensorSource({**found, **lengths})
+
+
+def passes(tokens: Tensor, keep: Bool[Tensor, "batch *pos"]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Inputs and kept places of one pass after the other, of about PASS_ROWS rows.
+
+    Arguments:
+        tokens: all inputs.
+        keep: all places.
+    """
+    size = max(1, PASS_ROWS // max(1, math.prod(keep.shape[1:])))
+    yield from zip(torch.split(tokens, size), torch.split(keep, size), strict=True)
 
 
 def read_rows(
@@ -313,12 +327,30 @@ def model_source(
             "Train them in separate suites, or give all the same exclusions.",
         )
     names = sorted({name or (rest[0] if rest else "") for config in configs for name in config.sites})
-    keep = configs[0].convention.included(tokens)
+    keep = kept(tokens, configs[0])
     needs = [config.objective.needs for config in configs]
     if any(need.model for need in needs):
         later = sorted({site for need in needs for site in need.sites})
         return TokenSource(model, tokens, names, keep, later)
     return harvested(model, tokens, names, keep, max(need.scores for need in needs))
+
+
+def kept(tokens: Tensor, config: TrainConfig) -> Bool[Tensor, "batch *pos"]:
+    """Which positions of sequences, or inputs of a module, are rows; DI10 for exclusions without tokens.
+
+    Arguments:
+        tokens: token ids "batch pos", or inputs that are no tokens.
+        config: of the dictionaries.
+    """
+    if not tokens.is_floating_point():
+        return config.convention.included(tokens)
+    if config.excluded_positions or config.excluded_tokens:
+        raise InputError(
+            "DI10",
+            "The dictionary leaves out positions, but this input has no tokens.",
+            "Leave excluded_positions and excluded_tokens empty.",
+        )
+    return torch.ones(len(tokens), dtype=torch.bool, device=tokens.device)
 
 
 def shard_source(
