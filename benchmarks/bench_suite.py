@@ -1,8 +1,8 @@
 """A whole suite from one pass of the model, beside as many separate SAELens trainings.
 
 Ours: 32 dictionaries of bard (4 layers; stream, attention output, MLP output, MLP as transcoder; 8 and 32
-times the width), every row seen once, on two processes of one thread. Wall and CPU time are those of the whole
-call: model pass, shards written, hashed and read, training, dictionaries written.
+times the width), every row seen once, on two processes of one thread. Wall and CPU time are those of the
+whole call: model pass, shards written, hashed and read, training, dictionaries written.
 
 SAELens: one training of each width at the stream after block 2 for a number of steps, on one thread, its
 batches handed over from memory. From its CPU time for each row the 32 trainings are extrapolated, and halved

@@ -9,14 +9,16 @@ from pellucid.dictionaries.attention.corruption import CorruptionConfig, corrupt
 from pellucid.dictionaries.attention.prefix import PrefixConfig, prefix_curves
 from pellucid.organisms import names
 
-VERDICT = "did not specialise"  # of all five: their heads attend half as much after one repeated token
+EXAMPLES = {"induction-3": 4_000}  # a head so near a cut (0.6) that fewer leave the model undecided
 
 
 @pytest.mark.parametrize("name", names("induction"))
 def test_verdicts_of_the_trained_networks(name):
+    """All heads attend about half as much after one repeated token as after three: none is purely short."""
     model = pellucid.open_model(f"organism:{name}")
-    finding = adjudicate_induction(model)
-    assert verdict_of(finding) == VERDICT
+    finding = adjudicate_induction(model, PrefixConfig(examples=EXAMPLES.get(name, 400), batch=100))
+    assert verdict_of(finding) == "did not specialise"
+    assert finding.measures["short_possible"].value == 0
     classes = classes_of(finding)
     assert {classes[0, head] for head in range(4)} == {"other"}  # the first layer sees three tokens
 
