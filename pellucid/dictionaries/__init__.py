@@ -1,9 +1,15 @@
 """Dictionaries: sparse autoencoders and transcoders, trained, judged, looked into and spliced."""
 
 from pellucid.dictionaries.attention.ablation import head_ablation as head_ablation
+from pellucid.dictionaries.attention.adjudicator import Cuts as Cuts
+from pellucid.dictionaries.attention.adjudicator import adjudicate_induction as adjudicate_induction
+from pellucid.dictionaries.attention.corruption import CorruptionConfig as CorruptionConfig
+from pellucid.dictionaries.attention.corruption import corruption_test as corruption_test
 from pellucid.dictionaries.attention.direct import DirectAttribution as DirectAttribution
 from pellucid.dictionaries.attention.direct import direct_feature_attribution as direct_feature_attribution
 from pellucid.dictionaries.attention.heads import head_attribution as head_attribution
+from pellucid.dictionaries.attention.prefix import PrefixConfig as PrefixConfig
+from pellucid.dictionaries.attention.prefix import prefix_curves as prefix_curves
 from pellucid.dictionaries.attention.recursive import recursive_attribution as recursive_attribution
 from pellucid.dictionaries.attention.relations import SourceRelations as SourceRelations
 from pellucid.dictionaries.attention.relations import source_relations as source_relations
@@ -16,8 +22,10 @@ from pellucid.dictionaries.engines.compiled import Engine as Engine
 from pellucid.dictionaries.engines.compiled import engine_for as engine_for
 from pellucid.dictionaries.engines.reference import TorchEngine as TorchEngine
 from pellucid.dictionaries.engines.selection import Codes as Codes
+from pellucid.dictionaries.engines.sharded import ShardedEngine as ShardedEngine
+from pellucid.dictionaries.engines.triton_engine import TritonEngine as TritonEngine
 from pellucid.dictionaries.formats.conversion import as_jumprelu as as_jumprelu
-from pellucid.dictionaries.formats.registry import formats as dictionary_formats
+from pellucid.dictionaries.formats.registry import dictionary_formats as dictionary_formats
 from pellucid.dictionaries.formats.registry import load_dictionary as load_dictionary
 from pellucid.dictionaries.formats.registry import save_dictionary as save_dictionary
 from pellucid.dictionaries.judging.evaluation import evaluate as evaluate

@@ -6,6 +6,10 @@ from pellucid.organisms.curve import training_curve as training_curve
 from pellucid.organisms.fresh import draw_behaviour as draw_behaviour
 from pellucid.organisms.hierarchy import Hierarchy as Hierarchy
 from pellucid.organisms.hierarchy import hierarchy as hierarchy
+from pellucid.organisms.induction import HeadPlan as HeadPlan
+from pellucid.organisms.induction import InductionPlan as InductionPlan
+from pellucid.organisms.induction import closed_form as closed_form
+from pellucid.organisms.induction import compiled_induction as compiled_induction
 from pellucid.organisms.junk import JunkNetwork as JunkNetwork
 from pellucid.organisms.junk import JunkWorld as JunkWorld
 from pellucid.organisms.junk import junk_world as junk_world

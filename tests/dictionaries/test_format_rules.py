@@ -20,7 +20,7 @@ from pellucid.dictionaries import (
 )
 from pellucid.dictionaries.formats.conversion import as_jumprelu
 from pellucid.dictionaries.formats.names import hook_of_site, site_of_hook, site_of_submodule, sites_of_module
-from pellucid.dictionaries.formats.registry import formats
+from pellucid.dictionaries.formats.registry import dictionary_formats
 from pellucid.dictionaries.suites.conversion import to_jumprelu
 from pellucid.dictionaries.variants import build
 from pellucid.findings import InputError, MissingError
@@ -468,13 +468,13 @@ def test_a_changed_dictionary_is_not_squeezed_back_into_16_bits(tmp_path):
 
 
 def test_the_table_of_formats_is_complete():
-    assert [entry.name for entry in formats()][:4] == [
+    assert [entry.name for entry in dictionary_formats()][:4] == [
         "pellucid",
         "saelens",
         "dictionary_learning",
         "sparsify",
     ]
-    assert all(entry.program and entry.files for entry in formats())
+    assert all(entry.program and entry.files for entry in dictionary_formats())
 
 
 @pytest.mark.parametrize("site", ["embed", "blocks.3.resid_pre", "blocks.0.attn.z", "blocks.11.mlp.post"])

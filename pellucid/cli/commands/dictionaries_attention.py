@@ -106,8 +106,41 @@ def trace(
         typer.echo(tree.text())
 
 
+def induction(
+    model: Annotated[str, typer.Argument(help="organism:NAME or a model folder.")],
+    examples: Annotated[
+        int, typer.Option("--examples", help="Drawn sequences; more decide more heads.", min=1)
+    ] = 400,
+    text: Annotated[
+        Path | None, typer.Option("--text", help="Corrupt pairs of this text (UTF-8), not drawn ones.")
+    ] = None,
+    seed: SeedOption = 0,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Which heads do induction, on short or on long prefixes: curves, corruption, and a verdict for each head.
+
+    Python: pellucid.dictionaries.adjudicate_induction
+    """
+    from pellucid import dictionaries
+    from pellucid.cli.progress import Bars
+    from pellucid.models import open_model
+
+    opened = open_model(model)
+    config = dictionaries.PrefixConfig(examples=examples, seed=seed)
+    rows = None if text is None else windows_of(opened, text)
+    with Bars() as bars:
+        findings = [
+            dictionaries.prefix_curves(opened, config, progress=bars),
+            dictionaries.corruption_test(opened, rows, progress=bars),
+            dictionaries.adjudicate_induction(opened, config, progress=bars),
+        ]
+    keep_and_show(findings, store, as_json)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands to ``pellucid dictionaries``."""
     app.command("heads")(heads)
     app.command("attribute")(attribute)
     app.command("trace")(trace)
+    app.command("induction")(induction)

@@ -53,6 +53,8 @@ def read(path: Path, told: Mapping[str, Any]) -> Dictionary:
     account = Account(told)
     account.note("rule", gate="relu", subtract="b_pre" if transcoder else "b_dec", input_transform="none")
     account.note("rule", rank_score="h", code_units="h", decoder_unit_norm=True, skip="none", reshape="none")
+    if account.values["subtract"] != "b_pre":
+        tensors.pop("b_pre", None)
     site = site_of_hook(config.get("hook_point"))
     sites = site, site_of_hook(config.get("out_hook_point")) if transcoder else site
     site_in, site_out = read_note(file, account, sites)

@@ -11,6 +11,7 @@ from pellucid.dictionaries.dictionary import Dictionary
 from pellucid.dictionaries.formats import (
     circuit_tracer,
     dictionary_learning,
+    doctor,
     dunefsky,
     e2e_sae,
     gemma_scope,
@@ -22,6 +23,7 @@ from pellucid.dictionaries.formats import (
     saelens,
     sparsify,
 )
+from pellucid.dictionaries.formats.doctor import Check
 from pellucid.dictionaries.formats.draft import check_told
 from pellucid.findings import MissingError, did_you_mean
 
@@ -155,18 +157,21 @@ FORMATS: tuple[Format, ...] = (
 )
 
 
-def formats() -> tuple[Format, ...]:
+def dictionary_formats() -> tuple[Format, ...]:
     """Every format that is built.
 
     Example:
-        >>> [format.name for format in formats()][:2]
+        >>> [format.name for format in dictionary_formats()][:2]
         ['pellucid', 'saelens']
     """
     return FORMATS
 
 
 def load_dictionary(
-    path: str | Path, format: str = "auto", told: Mapping[str, Any] | None = None
+    path: str | Path,
+    format: str = "auto",
+    told: Mapping[str, Any] | None = None,
+    check: Check | None = None,
 ) -> Dictionary:
     """Read a dictionary: our own bit for bit, another program's with the convention that its format implies.
 
@@ -175,20 +180,26 @@ def load_dictionary(
 
     Arguments:
         path: its folder, or its file where the format has one.
-        format: a name of `formats()`; "auto": by the files.
+        format: a name of `dictionary_formats()`; "auto": by the files.
         told: fields of the convention record that the caller knows; they outrank the file.
+        check: activations of its site (of a transcoder, inputs and targets), or a model and tokens, on which
+            the gate doctor tries whether the record is the right one.
 
     Raises:
         MissingError: DI20 for a format that is not built, DI21 for a place without a dictionary.
         InputError: DI22 for a damaged or torn one, DI23 for a newer version, DI80 and DI81 for a pickle that
-            is not data, DI82 to DI89 for contents that cannot be taken as they are.
+            is not data, DI82 to DI89 for contents that cannot be taken as they are, DI120 for a cross-layer
+            transcoder, DI121 for several dictionaries, DI125 for a record that `check` contradicts.
 
     Example: ``load_dictionary("my-sae").n_features``.
     """
     check_told(told or {})
     place = Path(path)
     found = format_at(place) if format == "auto" else format_named(format)
-    return found.read(place, told or {})
+    made = found.read(place, told or {})
+    if check is not None:
+        doctor.check(made, check)
+    return made
 
 
 def load_dictionaries(
@@ -198,7 +209,7 @@ def load_dictionaries(
 
     Arguments:
         path: a folder, or a file where the format has one.
-        format: a name of `formats()`; "auto": by the files.
+        format: a name of `dictionary_formats()`; "auto": by the files.
         told: fields of the convention record that the caller knows, of all of them.
 
     Raises:
@@ -225,7 +236,7 @@ def save_dictionary(dictionary: Dictionary, path: str | Path, format: str = "pel
     Arguments:
         dictionary: what to write.
         path: the folder, made when absent.
-        format: a name of `formats()`.
+        format: a name of `dictionary_formats()`.
 
     Raises:
         MissingError: DI20 for a format that is not built or only read.

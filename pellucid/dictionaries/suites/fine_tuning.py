@@ -25,8 +25,8 @@ KIND = register(
         name="dictionaries.fine_tuned",
         title="A dictionary on a model that was trained on",
         statement="On the other model the dictionary misses {fvu_ratio.interval} times the share of variance "
-        "that it misses on its own; splicing it in costs {ce_increase_other.value} nats per token, and "
-        "{ce_increase_base.value} on its own.",
+        "that it misses on its own; splicing it in costs {ce_increase_other.value}, and on its own "
+        "{ce_increase_base.value}.",
         supports="fvu_ratio.high <= 1.25",
         refutes="fvu_ratio.low > 1.25",
         views=(

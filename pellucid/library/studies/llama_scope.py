@@ -46,7 +46,7 @@ THIRD = register(
     Kind(
         name="library.scope_sparsity",
         title="TopK with a third of the active latents",
-        statement="With {k.value} active latents TopK explains {topk.value} of the variance; L1 with three "
+        statement="With {k.value} active TopK explains {topk.value} of the variance; L1 with three "
         "times as many explains {l1.value}. The margin is {margin.interval}",
         supports="margin.low >= 0",
         refutes="margin.high < 0",
@@ -59,7 +59,7 @@ WIDER = register(
     Kind(
         name="library.scope_width",
         title="The wider dictionary at the same sparsity",
-        statement="With {k.value} active latents the dictionary of 32 times the width explains {wide.value} "
+        statement="With {k.value} active the dictionary of 32 times the width explains {wide.value} "
         "of the variance, that of 8 times {narrow.value}. The margin is {margin.interval}",
         supports="margin.low > 0",
         refutes="margin.high < 0",
@@ -72,9 +72,9 @@ ANNEALING = register(
     Kind(
         name="library.scope_annealing",
         title="Beginning with many active latents",
-        statement="After a third of the training {silent_without.value} of {silent_without.n} latents have "
-        "never fired when k is constant, and {silent_with.value} when it falls; at the end the falling one "
-        "misses {fvu_ratio.interval} times as much variance",
+        statement="After a third of the training {silent_without.value} have never fired when k is constant, "
+        "and {silent_with.value} when it falls; at the end the falling one misses {fvu_ratio.interval} times "
+        "as much variance",
         supports="excess.value > 0 and fvu_ratio.high <= 1.05",
         refutes="excess.value < 0 or fvu_ratio.low > 1.05",
         stance="observational",
@@ -86,7 +86,7 @@ THRESHOLD = register(
     Kind(
         name="library.scope_threshold",
         title="One threshold in place of the selection",
-        statement="With one threshold {l0.value} latents are active on unseen text where {k.value} are asked "
+        statement="With one threshold {l0.value} are active on unseen text where {k.value} are asked "
         "for, and {ev_loss.interval} less of the variance is explained",
         supports="l0_deviation.value <= 2 and ev_loss.high <= 0.01",
         refutes="l0_deviation.value > 2 or ev_loss.low > 0.01",
@@ -99,8 +99,8 @@ LONGER = register(
     Kind(
         name="library.scope_context",
         title="Longer contexts than those of the training",
-        statement="Trained on {trained.value} positions, the squared error of later ones is "
-        "{increase.interval} % larger, with {l0_within.value} active before and {l0_beyond.value} after",
+        statement="Trained on {trained.value}, the squared error of later ones is {increase.interval} larger, "
+        "with {l0_within.value} active before and {l0_beyond.value} after",
         supports="increase.low > 0 and increase.high <= 25",
         refutes="increase.high <= 0 or increase.low > 25",
         stance="observational",
@@ -150,7 +150,7 @@ def trained_and_judged(seed: int, steps: int) -> dict[str, Any]:
     return {
         "sums": {name: sums_of(dictionary, judged) for name, dictionary in made.items()},
         "logs": {name: made[name].training_record["log"] for name in ("wide", "constant")},
-        "context": long_context(model, made["narrow"], unseen, CONTEXT, seed=seed).to_bytes(),
+        "context": long_context(model, made["threshold"], unseen, CONTEXT, seed=seed).to_bytes(),
         "twin": fine_tuned(model, other, made["narrow"], unseen[:64], seed=seed).to_bytes(),
     }
 
