@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pellucid.dictionaries.convention import Convention
+from pellucid.dictionaries.training.limits import first_fault
 from pellucid.dictionaries.training.objectives import LOCAL, Objective
+from pellucid.dictionaries.variants.matryoshka import checked_widths
 from pellucid.findings import InputError
 
 Variant = Literal["relu", "topk", "batchtopk", "jumprelu", "gated", "matryoshka"]
@@ -22,7 +24,7 @@ class TrainConfig:
     """One dictionary's training.
 
     Raises:
-        InputError: DI07 for numbers that make no training.
+        InputError: DI07 for numbers that make no training, DI27 for nested widths that cannot be.
 
     Example:
         >>> TrainConfig(n_features=64, k=4, steps=100, lr=1e-3).rate(0)
@@ -106,9 +108,9 @@ class TrainConfig:
     """Steps between checkpoints, where a checkpoint folder is given."""
 
     def __post_init__(self) -> None:
-        for name in ("n_features", "k", "steps", "batch", "log_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                self._refuse(f"{name} is {getattr(self, name)}", f"Give {name} of at least 1.")
+        fault = first_fault(vars(self))
+        if fault is not None:
+            self._refuse(*fault)
         if self.variant not in WITH_K + WITH_PRICE:
             known = ", ".join(WITH_K + WITH_PRICE)
             self._refuse(f"there is no variant {self.variant!r}", f"There are: {known}.")
@@ -122,14 +124,14 @@ class TrainConfig:
         if self.variant in WITH_K and self.sparsity:
             remedy = f"Leave sparsity at 0, or choose one of {', '.join(WITH_PRICE)}."
             self._refuse(f"{self.variant} has no sparsity price: k says how sparse it is", remedy)
-        if self.sparsity < 0 or self.bandwidth <= 0 or self.threshold < 0:
-            self._refuse("a negative price, bandwidth or threshold", "Give numbers above 0.")
         if self.multi and self.variant != "topk":
             self._refuse(f"multi has no effect on {self.variant}", "Leave multi at 0, or choose topk.")
         if self.widths and self.variant != "matryoshka":
             self._refuse(
                 f"widths have no effect on {self.variant}", "Leave widths empty, or choose matryoshka."
             )
+        if self.variant == "matryoshka":
+            checked_widths(self.widths, self.n_features)
         if self.resample_at and self.variant not in ("relu", "gated"):
             remedy = "Leave it empty: dead latents of this variant are revived by the auxiliary loss."
             self._refuse(f"resample_at has no effect on {self.variant}", remedy)
@@ -140,9 +142,14 @@ class TrainConfig:
             self._refuse(f"k_start is {self.k_start}", "Give k_start between k and n_features.")
 
     def _check_schedule(self) -> None:
-        if self.lr is not None and self.lr <= 0:
-            self._refuse(f"the learning rate is {self.lr}", "Give lr above 0, or None.")
-        if min(self.warmup, self.decay) < 0 or self.warmup + self.decay > 1:
+        late = [step for step in self.resample_at if step >= self.steps]
+        if late:
+            remedy = f"Give steps below {self.steps}, or more steps."
+            self._refuse(f"resample_at names step {late[0]} of a training of {self.steps}", remedy)
+        if not callable(getattr(self.objective, "step", None)):
+            remedy = "Give Local(), EndToEnd(...), Fisher(...) or one of your own."
+            self._refuse(f"the objective is {self.objective!r}", remedy)
+        if self.warmup + self.decay > 1:
             shares = f"warm-up {self.warmup} and decay {self.decay}"
             self._refuse(f"{shares} are no shares of the run", "Give shares from 0 whose sum is at most 1.")
         if self.subtract == "b_dec" and self.transcoder:

@@ -115,10 +115,10 @@ def text() -> torch.Tensor:
 
 
 def test_it_is_local_training_and_then_end_to_end_training_on_the_rest():
-    model, tokens, finish = small_model(), text(), Finish(share=0.25)
+    model, tokens, finish = small_model(), text(), Finish(share=0.25, split=3)
     made = train_functional(model, tokens, CONFIG, finish)
     first, last = finish.configs(CONFIG)
-    assert (first.steps, last.steps) == (15, 5)
+    assert (first.steps, first.batch, last.steps, last.batch) == (15, 21, 15, 7)
     assert (first.objective, last.objective) == (LOCAL, EndToEnd())
     begun = train((model, tokens[:15]), first)
     by_hand = train((model, tokens[15:]), last, start=begun)
@@ -175,7 +175,7 @@ def test_an_interrupted_recipe_ends_with_the_same_bits(tmp_path, crash):
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("given", [{"share": 0.0}, {"share": 1.0}, {"rate": 0.0}])
+@pytest.mark.parametrize("given", [{"share": 0.0}, {"share": 1.0}, {"rate": 0.0}, {"split": 0}])
 def test_parts_that_are_none_are_refused(given):
     with pytest.raises(InputError, match="Give a share between 0 and 1") as caught:
         Finish(**given)

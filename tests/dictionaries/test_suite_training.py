@@ -9,26 +9,25 @@ import shutil
 import pytest
 import torch
 from dictionary_models import small_model
+from suite_worlds import BASE, SMALL, text_tokens
 
 from pellucid.compute import Interrupted, executor
-from pellucid.dictionaries import TrainConfig, train
+from pellucid.dictionaries import train
 from pellucid.dictionaries.suites.folder import open_suite
 from pellucid.dictionaries.suites.plan import SCOPE, SuiteConfig, llama_scope_training, short_name
 from pellucid.dictionaries.suites.training import train_suite_from
 from pellucid.findings import InputError, MissingError
 from pellucid.models.shards import open_shards
 
-BASE = TrainConfig(n_features=16, k=2, steps=12, batch=16, lr=2e-3, log_every=6, checkpoint_every=4)
 SUITE = SuiteConfig(BASE, expansions=(2, 4))
 NAMES = tuple(
     f"L{layer}{letters}-{times}x" for letters in ("R", "A", "M", "TC") for layer in (0, 1) for times in (2, 4)
 )
-SMALL = {"rows_a_shard": 40, "batch": 4}
 
 
 @pytest.fixture
 def tokens() -> torch.Tensor:
-    return torch.randint(0, 12, (20, 8), generator=torch.Generator().manual_seed(4))
+    return text_tokens()
 
 
 def files(folder) -> dict[str, bytes]:

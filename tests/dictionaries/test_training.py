@@ -193,7 +193,7 @@ def test_scale_is_the_root_of_the_width_over_the_mean_norm():
     [
         ({"k": 49}, "k is 49 for 48 latents"),
         ({"steps": 0}, "steps is 0"),
-        ({"lr": -1.0}, "the learning rate is -1.0"),
+        ({"lr": -1.0}, "lr is -1.0"),
         ({"warmup": 0.7, "decay": 0.7}, "no shares of the run"),
         ({"site": "a", "site_out": "b", "subtract": "b_dec"}, "a transcoder cannot subtract b_dec"),
     ],

@@ -63,8 +63,9 @@ def test_silent_latents_are_those_of_the_first_third():
 
 @pytest.mark.truth("library.scope_threshold")
 def test_the_threshold_is_held_against_the_selection():
-    found = values(study.threshold_measures({"narrow": planted(0.1, 16), "threshold": planted(0.13, 15)}, 0))
-    assert found == pytest.approx({"ev_loss": 0.03, "l0": 15, "l0_deviation": 6.25, "k": 16})
+    found = values(study.threshold_measures(planted(0.1, 16), planted(0.13, 15), planted(0.12, 16.1), 16, 0))
+    expected = {"ev_loss": 0.03, "l0": 15, "l0_deviation": 6.25, "l0_same_text": 16.1, "k": 16}
+    assert found == pytest.approx(expected)
 
 
 @pytest.mark.truth("library.scope_context")
@@ -122,7 +123,7 @@ def test_annealing_needs_both_an_early_start_and_the_same_end():
 
 @pytest.mark.law("library.scope_threshold")
 def test_thresholds_need_both_the_number_and_the_variance():
-    rest = {"l0": 16.0, "k": 16.0}
+    rest = {"l0": 16.0, "k": 16.0, "l0_same_text": 16.0}
     assert judged(study.THRESHOLD, ev_loss=(0.005, 0.004, 0.006), l0_deviation=1.0, **rest) == "supports"
     assert judged(study.THRESHOLD, ev_loss=(0.01, 0.005, 0.02), l0_deviation=1.0, **rest) == "inconclusive"
     assert judged(study.THRESHOLD, ev_loss=(0.005, 0.004, 0.006), l0_deviation=3.0, **rest) == "refutes"
@@ -149,7 +150,7 @@ def test_the_open_question_can_be_answered_either_way():
 def test_the_trainings_of_one_seed():
     """The paper's recipe in both widths, and L1 with the same rows, steps and rate."""
     made = study.configurations(3, 30)
-    assert list(made) == ["narrow", "wide", "constant", "l1 1", "l1 1.4", "l1 2", "l1 2.8"]
+    assert list(made) == ["narrow", "wide", "paper", "constant", "l1 1", "l1 1.4", "l1 2", "l1 2.8"]
     assert made["narrow"].initial_length == pytest.approx(math.sqrt(2 * 128 / made["narrow"].n_features))
     assert made["wide"].initial_length == pytest.approx(math.sqrt(2 * 128 / made["wide"].n_features))
     assert (made["wide"].k_at(0), made["constant"].k_at(0)) == (128, 16)
@@ -163,8 +164,6 @@ def test_the_trainings_of_one_seed():
 
 
 def test_a_small_ranking_names_both_rates_and_holds_every_world(monkeypatch):
-    monkeypatch.setattr(ranking, "FEATURES", 24)
-    monkeypatch.setattr(ranking, "LATENTS", 32)
     monkeypatch.setattr(ranking, "RATES", (2e-3, 4e-3))
     seen = []
 
@@ -198,12 +197,13 @@ def test_the_whole_study():
     assert by_claim["llama-scope.C2"] == {"supports"}
     assert by_claim["llama-scope.C4 context"] == {"supports"}
     # the threshold of so sparse a code costs more than the paper's: it explains .02 less, not less than .01
-    assert by_claim["llama-scope.C4 threshold"] == {"refutes"}
+    assert by_claim["llama-scope.C4 threshold of 16"] == {"refutes"}
     assert set(by_claim) == {
         "llama-scope.C1",
         "llama-scope.C2",
         "llama-scope.C3",
-        "llama-scope.C4 threshold",
+        "llama-scope.C4 threshold of 16",
+        "llama-scope.C4 threshold of 50",
         "llama-scope.C4 context",
         "llama-scope.C5",
     }

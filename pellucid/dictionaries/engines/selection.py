@@ -20,6 +20,8 @@ class Codes:
     """How active, never negative."""
     n_features: int
     """Latents of the dictionary."""
+    margin: Codes | None = None
+    """Pre-activations around their thresholds, where thresholds are trained; these may be no codes at all."""
 
     def dense(self) -> Float[Tensor, "batch feature"]:
         """All codes, zeros included."""

@@ -31,9 +31,9 @@ KIND = register(
     Kind(
         name="dictionaries.gate_check",
         title="Whether a dictionary is run as it was meant",
-        statement="As read, {l0.value} latents are active where {promised.value} are promised, and "
+        statement="As read, {l0.value} are active per token where {promised.value} are promised, and "
         "{fvu.value} of the variance is missed; the best of {hypotheses.value} has {best_l0.value} active "
-        "and misses {best_fvu.value}, which makes {mistakes.value} in the record.",
+        "and misses {best_fvu.value}: {mistakes.value} in the record.",
         supports="mistakes.value == 0",
         refutes="mistakes.value > 0",
         views=(

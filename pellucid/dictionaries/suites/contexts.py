@@ -26,8 +26,8 @@ KIND = register(
     Kind(
         name="dictionaries.long_context",
         title="A dictionary beyond the context it was trained on",
-        statement="Beyond the {trained.value} it was trained on, the squared error is {mse_ratio.interval} times "
-        "as large; {l0_beyond.value} are active there, {l0_within.value} before.",
+        statement="Beyond the {trained.value} it was trained on, the squared error is {mse_ratio.interval} "
+        "times as large; {l0_beyond.value} are active there, {l0_within.value} before.",
         supports="mse_ratio.high <= 1.25",
         refutes="mse_ratio.low > 1.25",
         views=(

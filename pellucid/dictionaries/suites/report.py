@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,8 @@ KIND = register(
     Kind(
         name="dictionaries.suite",
         title="A suite of dictionaries at a glance",
-        statement="{dictionaries.value} dictionaries explain {ev.interval} of the variance, {worst_ev.value} at "
-        "worst, with {l0.value} active on average; splicing one in costs {ce_increase.interval}.",
+        statement="{dictionaries.value} dictionaries explain {ev.interval} of the variance, {worst_ev.value} "
+        "at worst, with {l0.value} active on average; splicing one in costs {ce_increase.interval}.",
         supports="worst_ev.value > 0",
         refutes="worst_ev.value <= 0",
         views=(
@@ -100,8 +101,7 @@ def suite_report(
         seed=seed,
     )
     jobs = {name: (model, str(suite.folder), name, tokens, resamples, seed) for name in chosen}
-    with executor_of(1) as here:
-        pool = here if executor is None else executor
+    with executor_of(1) if executor is None else nullcontext(executor) as pool:
         rows = run_jobs(row_of, jobs, executor=pool, progress=progress, name="judging the suite")
     grid = [rows[name] for name in chosen]
     return record.finding(KIND, measures=measures_of(grid, resamples, seed), arrays=arrays_of(chosen, grid))

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -118,18 +119,15 @@ def trained(
 ) -> dict[str, dict[str, Any]]:
     """The index entries of all dictionaries, each site's made by one job or read from the journal."""
     jobs = {name: (str(folder), name, dict(group), shards.sha256) for name, group in groups.items()}
-    journal = folder / JOURNAL
-
-    def run(pool: Executor) -> dict[str, Any]:
-        return run_jobs(
-            train_group, jobs, executor=pool, progress=progress, journal=journal, name="training the suite"
+    with executor_of(1) if executor is None else nullcontext(executor) as pool:
+        results = run_jobs(
+            train_group,
+            jobs,
+            executor=pool,
+            progress=progress,
+            journal=folder / JOURNAL,
+            name="training the suite",
         )
-
-    if executor is not None:
-        results = run(executor)
-    else:
-        with executor_of(1) as here:
-            results = run(here)
     return {entry["name"]: entry for entries in results.values() for entry in entries}
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -29,16 +30,20 @@ def keep(path: Path, learner: Learner) -> None:
         learner: the training to keep.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+    # named by process: two trainings in one folder must not write into one file
+    partial = path.with_suffix(f".{os.getpid()}.partial")
     header = {
         "origin": origin(learner),
         "log": json.dumps([learner.done, learner.seen, learner.active, learner.seconds, learner.log]),
     }
-    with partial.open("wb") as file:
-        file.write(save(tensors_of(learner), metadata=header))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(save(tensors_of(learner), metadata=header))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)  # what a full disk cut off must not fill it further
 
 
 def tensors_of(learner: Learner) -> dict[str, Tensor]:
@@ -69,17 +74,57 @@ def resume(path: Path, learner: Learner) -> None:
     """
     if not path.exists():
         return
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise InputError("DI15", f"The checkpoint {path.name} cannot be read: {error}.", REMEDY) from None
-    if header.get("origin") != origin(learner):
-        raise InputError("DI14", f"The checkpoint {path.name} belongs to another training.", REMEDY)
+    header, tensors = contents(path)
+    if header["origin"] != origin(learner):
+        differs = differences(header["origin"], origin(learner))
+        raise InputError(
+            "DI14", f"The checkpoint {path.name} belongs to another training ({differs}).", REMEDY
+        )
+    if set(tensors) != names_of(learner):
+        raise damaged(path, "it does not hold the weights of this training")
     learner.done, learner.seen, learner.active, learner.seconds, learner.log = json.loads(header["log"])
-    learner.silent = tensors["silent"]
+    learner.silent = tensors["silent"].to(learner.silent.device)
     for name, parameter in learner.dictionary.named_parameters():
         with torch.no_grad():
             parameter.copy_(tensors[name])
-        learner.optimiser.state[parameter] = {moment: tensors[f"{name}.{moment}"] for moment in MOMENTS}
+        moments = {moment: tensors[f"{name}.{moment}"] for moment in MOMENTS}
+        learner.optimiser.state[parameter] = moments
+
+
+def contents(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Header and tensors of a checkpoint; DI15 for a file that is none."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise damaged(path, str(error)) from None
+    if not {"origin", "log"} <= set(header):
+        raise damaged(path, "it is no checkpoint of a training")
+    return header, tensors
+
+
+def names_of(learner: Learner) -> set[str]:
+    """The tensors that a checkpoint of a training holds."""
+    weights = [name for name, _ in learner.dictionary.named_parameters()]
+    return {"silent", *weights, *(f"{name}.{moment}" for name in weights for moment in MOMENTS)}
+
+
+def differences(before: str, now: str) -> str:
+    """In words, how the training that wrote a checkpoint differs from this one."""
+    (config, data, *places), (new, other, *here) = json.loads(before), json.loads(now)
+    changed = unequal(config, new)
+    found = [f"{name} was {config.get(name)}, is {new.get(name)}" for name in changed]
+    found += [f"another {name}" for name in unequal(data, other)]
+    found += [f"{was} is now {it}" for was, it in zip(places, here, strict=True) if was != it]
+    return "; ".join(found)
+
+
+def unequal(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Names whose values differ."""
+    return [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+
+
+def damaged(path: Path, reason: str) -> InputError:
+    """DI15 with what is wrong."""
+    return InputError("DI15", f"The checkpoint {path.name} cannot be read: {reason}.", REMEDY)

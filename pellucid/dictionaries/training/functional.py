@@ -25,26 +25,29 @@ class Finish:
     """How the last part of a training goes end to end.
 
     Raises:
-        InputError: DI102 for a share that leaves one of the two parts nothing, or a rate that is none.
+        InputError: DI102 for a share that leaves one of the two parts nothing, a rate or a split of none.
 
     Example:
         >>> Finish(share=0.1).parts(1000)
         (900, 100)
     """
 
-    share: float = 0.15
-    """Of the steps and of the sequences; each such step costs two to three local ones."""
-    rate: float = 2.0
+    share: float = 0.1
+    """Of the rows; each costs two to four times what it costs locally, the more the earlier the site and the
+    fewer the latents."""
+    split: int = 4
+    """So many steps, of as much smaller batches, in place of each: this part has few steps and far to go."""
+    rate: float = 1.0
     """Largest learning rate of this part, as a multiple of the configuration's."""
     objective: EndToEnd = dataclasses.field(default_factory=EndToEnd)
     """What is minimised then."""
 
     def __post_init__(self) -> None:
-        if not (0 < self.share < 1 and self.rate > 0):
+        if not (0 < self.share < 1 and self.rate > 0 and self.split >= 1):
             raise InputError(
                 "DI102",
-                f"An end-to-end part of share {self.share} at rate {self.rate} is none.",
-                "Give a share between 0 and 1, such as 0.15, and a rate above 0.",
+                f"An end-to-end part of share {self.share}, rate {self.rate} and split {self.split} is none.",
+                "Give a share between 0 and 1, such as 0.1, a rate above 0 and a split of at least 1.",
             )
 
     def parts(self, whole: int) -> tuple[int, int]:
@@ -69,7 +72,8 @@ class Finish:
         first = dataclasses.replace(config, steps=steps[0], decay=0.0, objective=LOCAL)
         last = dataclasses.replace(
             config,
-            steps=steps[1],
+            steps=steps[1] * self.split,
+            batch=max(1, config.batch // self.split),
             lr=self.rate * largest_rate(config),
             warmup=0.05,
             decay=0.8,
@@ -113,7 +117,7 @@ def train_functional(
         model: an opened model.
         tokens: sequences; the last ones are kept for the end-to-end part.
         config: of the whole training; its objective is not used.
-        finish: how the last part goes; None: 15 % of the steps.
+        finish: how the last part goes; None: 10 % of the rows.
         progress: told after each step.
         checkpoint: a folder; an interrupted training goes on from it and ends with the same bits.
 

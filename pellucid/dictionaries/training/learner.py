@@ -101,7 +101,8 @@ class Learner:
         self.seconds += time.perf_counter() - began
 
     def prepare(self, rows: Rows) -> None:
-        """What comes before the gradients: the k of this step, and resampling when it is due."""
+        """What comes before the gradients: a look at the rows, the step's k, and resampling when due."""
+        self._refuse_bad_rows(rows)
         if self.config.variant in WITH_K:
             self.dictionary.k = self.config.k_at(self.done)  # type: ignore[assignment]
         if self.done in self.config.resample_at:
@@ -157,14 +158,36 @@ class Learner:
         """DI13 with the step, the site and the last good checkpoint."""
         if math.isfinite(value):
             return
+        raise self._diverged(f"the {what} of step {self.done + 1} is {value}")
+
+    def refuse_broken_weights(self) -> None:
+        """DI13 for weights that the last step made NaN or infinite."""
+        for name, weight in self.dictionary.named_parameters():
+            if not bool(torch.isfinite(weight.detach()).all()):
+                raise self._diverged(f"{name} is NaN or infinite after step {self.done}")
+
+    def _diverged(self, problem: str) -> InputError:
         where = f" at {self.sites[0]!r}" if self.sites[0] else ""
+        remedy = f"Give a smaller lr, or a longer warm-up.{self._last_checkpoint()}"
+        return InputError("DI13", f"The training{where} diverged: {problem}.", remedy)
+
+    def _last_checkpoint(self) -> str:
+        """Where the training can go on from, as a sentence; empty without one."""
         kept = self.path is not None and self.path.exists()
-        last = f" The last good checkpoint is {self.path}." if kept else ""
-        raise InputError(
-            "DI13",
-            f"The training{where} diverged: the {what} of step {self.done + 1} is {value}.",
-            f"Give a smaller lr, or a longer warm-up.{last}",
-        )
+        return f" The last good checkpoint is {self.path}." if kept else ""
+
+    def _refuse_bad_rows(self, rows: Rows) -> None:
+        """DI93 for activations of a step that are NaN or infinite."""
+        for site in sorted(set(self.sites)):
+            bad = bad_values(rows[site])
+            if bad:
+                where = f" at {site!r}" if site else ""
+                raise InputError(
+                    "DI93",
+                    f"{bad} activations{where} in the batch of step {self.done + 1} are NaN or infinite.",
+                    "Look for the cause in the model or its input, and harvest again, in float32 if half "
+                    f"precision overflowed.{self._last_checkpoint()}",
+                )
 
     def _line(self, result: StepResult, norm: float) -> dict[str, float]:
         variance = spread(result.target)
@@ -204,6 +227,11 @@ class Learner:
             "seconds": self.seconds,
         }
         return dictionary.requires_grad_(False)
+
+
+def bad_values(x: Tensor) -> int:
+    """How many values are NaN or infinite; one sum where none is."""
+    return 0 if bool(torch.isfinite(x.sum())) else int((~torch.isfinite(x)).sum())
 
 
 def spread(y: Float[Tensor, "batch d_out"]) -> float:

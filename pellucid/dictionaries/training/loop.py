@@ -14,6 +14,7 @@ from pellucid.dictionaries.dictionary import Dictionary
 from pellucid.dictionaries.engines.compiled import Engine
 from pellucid.dictionaries.training.checkpoints import keep, resume
 from pellucid.dictionaries.training.end_to_end import joint_step
+from pellucid.dictionaries.training.given import checked
 from pellucid.dictionaries.training.learner import Learner
 from pellucid.dictionaries.training.sources import Rows, Source, source_of
 
@@ -39,8 +40,8 @@ def train(
         start: a trained dictionary to go on from.
 
     Raises:
-        InputError: DI05 NaN activations, DI08 and DI12 too few rows, DI13 the training diverged, DI14 a
-            checkpoint of another training.
+        InputError: DI05 and DI93 NaN activations, DI08 and DI12 too few rows, DI13 the training diverged,
+            DI14 a checkpoint of another training, DI15 a damaged one, DI94 what holds no activations.
         MissingError: DI11 for a site that the source does not have.
 
     Example:
@@ -79,7 +80,7 @@ def train_suite(
         engine: what runs the loops; None: the fastest for the data.
         starts: trained dictionaries to go on from, one for each.
     """
-    rows = source_of(source, configs)
+    rows = source_of(checked(source), configs)
     begun = [None] * len(configs) if starts is None else starts
     learners = [Learner(rows, config, engine, start) for config, start in zip(configs, begun, strict=True)]
     for number, learner in enumerate(learners):
@@ -144,5 +145,7 @@ def companies(learners: Sequence[Learner]) -> list[list[Learner]]:
 def keep_when_due(learner: Learner) -> None:
     """Write the checkpoint every so many steps and after the last."""
     due = learner.done % learner.config.checkpoint_every == 0 or learner.done == learner.config.steps
+    if due:
+        learner.refuse_broken_weights()  # a bad step must not replace the last good checkpoint
     if learner.path is not None and due:
         keep(learner.path, learner)

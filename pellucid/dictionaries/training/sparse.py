@@ -66,6 +66,8 @@ def sparse_step(
     if demand.auxiliary is not None and len(demand.auxiliary.latents):
         loss += revive(dictionary, batch, error, demand.auxiliary, engine, gradients)
     rest(dictionary, batch, pulls * (2 / len(y)), gradients)
+    if codes.margin is not None:
+        loss += move_thresholds(dictionary, codes, pulls, demand.pressure, engine)
     return StepResult(loss, squared, codes.fires(), y)
 
 
@@ -122,6 +124,24 @@ def pay(
         )
         gradients.decoder.addcmul_((rate * amounts / prices.clamp_min(TINY))[:, None], dictionary.W_dec)
     return rate * float((codes.values * each).sum(dtype=torch.float64))
+
+
+def move_thresholds(
+    dictionary: Dictionary, codes: Codes, pulls: Float[Tensor, "batch d_out"], pressure: float, engine: Engine
+) -> float:
+    """Straight-through gradients of the thresholds, from what lies in their windows; the price of the codes.
+
+    dtheta = -(1/eps) sum over the window of (theta dL/dz + lambda/B).
+    """
+    margin, threshold = codes.margin, dictionary.get_parameter("threshold")
+    assert margin is not None
+    n, width = len(codes.values), dictionary.settings()["bandwidth"]
+    inside = margin.values > 0
+    slopes = slopes_of(dictionary, margin, pulls, engine) * (2 / n)
+    felt = (threshold[margin.indices.long()] * slopes + pressure / n) * inside
+    moved = torch.zeros_like(threshold).index_add_(0, margin.indices.long().flatten(), felt.flatten())
+    threshold.grad = -moved / width
+    return pressure * float((codes.values > 0).sum()) / n
 
 
 def blocks(dictionary: Dictionary) -> Iterator[tuple[int, int]]:

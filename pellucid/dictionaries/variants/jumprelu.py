@@ -14,6 +14,8 @@ from pellucid.dictionaries.engines.compiled import Engine
 from pellucid.dictionaries.engines.selection import Codes
 from pellucid.dictionaries.variants.thresholds import above_threshold, sparse_above
 
+SPARSE = 30  # with fewer than one latent in so many active, a sparse step is faster than a dense one
+
 
 class JumpReLU(Dictionary):
     """z_i = h_i where h_i > theta_i, else 0; training pays lambda E sum_i 1[h_i > theta_i].
@@ -95,8 +97,23 @@ class JumpReLU(Dictionary):
         limits = self.threshold.detach()
         return sparse_above(shifted, self.W_enc, self.b_enc, limits, self.ranking(), engine)
 
-    def training_codes(self, shifted: Float[Tensor, "batch d_in"], engine: Engine, active: float) -> None:
-        """None: latents just below their threshold matter too."""
+    @torch.no_grad()
+    def training_codes(
+        self, shifted: Float[Tensor, "batch d_in"], engine: Engine, active: float
+    ) -> Codes | None:
+        """The codes of `activate`, with what lies in the windows; None where a dense step is the better one.
+
+        That is while many latents are active, or where a window reaches below 0: there every silent latent
+        would have to be looked at.
+        """
+        half = self.bandwidth / 2
+        if active > self.n_features / SPARSE or float(self.threshold.min()) < half:
+            return None
+        assert self.b_enc is not None
+        found = engine.above(shifted, self.W_enc, self.b_enc, self.threshold.detach() - half)
+        limits, h = self.threshold.detach()[found.indices.long()], found.values
+        margin = Codes(found.indices, h * near(h, limits, self.bandwidth), self.n_features)
+        return Codes(found.indices, h * (h > limits), self.n_features, margin)
 
     def prices(self) -> None:
         """None: the price is not one of the codes' size."""
