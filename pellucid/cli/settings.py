@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from pellucid.findings import InputError, did_you_mean
 
 REMEDY = "Give --set NAME=VALUE, as --set batch=2048."
+TRUTHS = {"true": True, "false": False, "yes": True, "no": False}
 
 
-def settings_of(config: type, given: Sequence[str]) -> dict[str, Any]:
+def settings_of(
+    config: type, given: Sequence[str], options: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
     """The settings by name.
 
     Arguments:
         config: a frozen dataclass whose fields they set.
         given: each as NAME=VALUE; several numbers by comma, none for no value.
+        options: settings that the command has an option for, and its name.
 
     Errors:
-        InputError CL20 for what is no setting, CL21 for a value of another type.
+        InputError CL20 for what is no setting, CL21 for a value of another type, CL22 for a setting that has
+        an option of its own, CL23 for one that is given twice.
 
     Example:
         >>> from pellucid.models.train import TrainingConfig
@@ -29,12 +35,16 @@ def settings_of(config: type, given: Sequence[str]) -> dict[str, Any]:
     """
     types = typing.get_type_hints(config)
     names = [field.name for field in dataclasses.fields(config)]
-    found = {}
+    found: dict[str, Any] = {}
     for item in given:
         name, equals, value = (part.strip() for part in item.partition("="))
         if not equals or name not in names:
             hint = did_you_mean(name, names)
             raise InputError("CL20", f"{item!r} sets nothing.", f"{hint} {REMEDY}".strip())
+        if name in options:
+            raise InputError("CL22", f"{name} has an option of its own.", f"Give {options[name]} {value}.")
+        if name in found:
+            raise InputError("CL23", f"{name} is set twice.", "Leave out all but one.")
         found[name] = read(name, value, types[name])
     return found
 
@@ -47,8 +57,20 @@ def read(name: str, value: str, kind: Any) -> Any:
     try:
         return converted(value, kind)
     except ValueError:
-        wanted = getattr(kind, "__name__", str(kind))
-        raise InputError("CL21", f"{name} cannot be {value!r}: it is of type {wanted}.", REMEDY) from None
+        raise InputError("CL21", f"{name} cannot be {value!r}: it is {wanted(kind)}.", REMEDY) from None
+
+
+def wanted(kind: Any) -> str:
+    """A type in words."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
+        return f"one of {', '.join(map(str, parts))}"
+    if origin is tuple:
+        return f"{wanted(parts[0])}, several by comma"
+    if type(None) in parts:
+        return f"{wanted(next(part for part in parts if part is not type(None)))}, or none"
+    words = {int: "a whole number", float: "a number", bool: "true or false"}
+    return words.get(kind, "not given by --set")
 
 
 def converted(value: str, kind: Any) -> Any:
@@ -62,7 +84,9 @@ def converted(value: str, kind: Any) -> Any:
         return value
     plain = next((part for part in parts if part is not type(None)), None) if parts else kind
     if plain is bool:
-        return {"true": True, "false": False, "yes": True, "no": False}[value.lower()]
+        if value.lower() not in TRUTHS:
+            raise ValueError(value)
+        return TRUTHS[value.lower()]
     if plain in (int, float, str):
         return plain(value)
     raise ValueError(value)

@@ -19,7 +19,7 @@ PRICES = {"relu": 0.5, "jumprelu": 0.3, "gated": 0.5}
 
 @functools.cache
 def data(size: float = 1.0, seed: int = 0) -> torch.Tensor:
-    """8192 rows; a twentieth of the size asks for a scale of about 35."""
+    """8192 rows; a twentieth of the size asks for a scale of about 36."""
     rows, _ = world(24, D, l0=2.5, seed=seed).sample(8192, seed=seed + 100)
     mean = 0.5 * torch.randn(D, generator=torch.Generator().manual_seed(seed))
     return size * (0.3 * rows + mean)
@@ -79,8 +79,9 @@ def scale_of(rows: torch.Tensor) -> float:
 
 
 @functools.cache
-def scoped(size: float = 0.05, scale: float = 35.0) -> Dictionary:
+def scoped(size: float = 0.05) -> Dictionary:
     """As Llama Scope stores it: weights of a scaled space, one threshold on h n, nothing subtracted."""
+    scale = scale_of(data(size))
     start = fold_subtraction(as_jumprelu(trained("batchtopk", size)), "none")
     tensors = dict(start.state_dict())
     for name in ("b_enc", "b_dec", "threshold"):

@@ -419,3 +419,44 @@ def test_reading_warns_of_nothing(tmp_path):
         warnings.simplefilter("error")
         for name, layout in LAYOUTS.items():
             load_dictionary(layout.write(tmp_path / name))
+
+
+def spoil(file, name: str, value: object) -> None:
+    """Another value in a pickled table."""
+    torch.save(torch.load(file, weights_only=True) | {name: value}, file)
+
+
+def test_contents_of_the_wrong_kind_are_named(tmp_path):
+    file = foreign.openai(tmp_path / "openai")
+    spoil(file, "encoder.weight", 3)
+    assert "has a int as encoder.weight" in refusal(lambda: load_dictionary(file), "DI83")
+    spoil(file, "encoder.weight", torch.ones(F))
+    assert "weights of W_enc have 1 axes, not 2" in refusal(lambda: load_dictionary(file), "DI89")
+    spoil(file, "activation_state_dict", {})
+    assert "lacks the setting k" in refusal(lambda: load_dictionary(foreign_again(file)), "DI82")
+    torch.save([1, 2], file)
+    assert "has a content that is a list" in refusal(lambda: load_dictionary(file, format="openai"), "DI83")
+    torch.save({"state_dict": 3}, file)
+    said = refusal(lambda: load_dictionary(file, format="dunefsky"), "DI83")
+    assert "has a state_dict that is a int" in said
+    for name, place in (("goodfire", "l19.pth"), ("kissane", "gelu-2l_L1.pt"), ("e2e", "samples_400000.pt")):
+        getattr(foreign, name)(tmp_path / name)
+        first = next(iter(torch.load(tmp_path / name / place, weights_only=True)))
+        spoil(tmp_path / name / place, first, torch.ones(F))
+        refusal(lambda name=name: load_dictionary(tmp_path / name), "DI89")
+    place = foreign.llama(tmp_path / "llama")
+    held = load_file(place / "checkpoints" / "final.safetensors")
+    save_file(held | {"encoder.weight": torch.ones(F)}, place / "checkpoints" / "final.safetensors")
+    refusal(lambda: load_dictionary(place), "DI89")
+    foreign.llama(tmp_path / "bare", jump_relu_threshold=None)
+    config = json.loads((tmp_path / "bare" / "hyperparams.json").read_text(encoding="utf-8"))
+    config.pop("jump_relu_threshold")
+    (tmp_path / "bare" / "hyperparams.json").write_text(json.dumps(config), encoding="utf-8")
+    said = refusal(lambda: load_dictionary(tmp_path / "bare"), "DI82")
+    assert "lacks the setting jump_relu_threshold" in said
+
+
+def foreign_again(file):
+    """The same file with its encoder as it should be."""
+    spoil(file, "encoder.weight", drawn()["e"])
+    return file

@@ -59,7 +59,7 @@ def test_every_hypothesis_is_the_dictionary_that_repair_makes(variant):
 
 
 def test_chunks_change_nothing(monkeypatch):
-    dictionary, rows = trained("batchtopk"), data()[:500]
+    dictionary, rows = trained("batchtopk"), data()[:100]
     whole = diagnose(dictionary, rows)
     monkeypatch.setattr(doctor, "CHUNK", 7)
     parts = diagnose(dictionary, rows)
@@ -162,6 +162,7 @@ def finished(place) -> float:
 
 
 SMALL = 0.05
+SCALE = scale_of(data(SMALL))
 # format, dictionary, rows, what spoils the file (and what the caller is made to tell), what is to be named
 PLANTED = {
     "pellucid: b_dec not subtracted": (
@@ -224,14 +225,14 @@ PLANTED = {
         "llama_scope",
         scoped,
         SMALL,
-        lambda at: edit(hyper(at), jump_relu_threshold=35.0 * finished(at)),
+        lambda at: edit(hyper(at), jump_relu_threshold=SCALE * finished(at)),
         ["units"],
     ),
     "llama_scope: the threshold over the input's scale": (
         "llama_scope",
         scoped,
         SMALL,
-        lambda at: edit(hyper(at), jump_relu_threshold=finished(at) / 35.0),
+        lambda at: edit(hyper(at), jump_relu_threshold=finished(at) / SCALE),
         ["units"],
     ),
     "llama_scope: no norm ranking": (
@@ -247,6 +248,13 @@ PLANTED = {
         SMALL,
         lambda at: edit(hyper(at), apply_decoder_bias_to_pre_encoder=True),
         ["subtraction"],
+    ),
+    "llama_scope: the norms of another site": (
+        "llama_scope",
+        scoped,
+        SMALL,
+        lambda at: edit(hyper(at), dataset_average_activation_norm={"in": 0.5, "out": 0.5}),
+        ["units", "normalisation"],
     ),
     "gemma_scope: the bias subtracted": (
         "gemma_scope",
@@ -363,10 +371,12 @@ def test_two_mistakes_at_once():
 def test_the_words_say_what_to_do():
     rows = data(SMALL)[:N]
     tensors = dict(scoped().state_dict())
-    wrong = remade(scoped(), tensors | {"threshold": tensors["threshold"] * 35})
+    wrong = remade(scoped(), tensors | {"threshold": tensors["threshold"] * SCALE})
     found = diagnose(wrong, rows, promised=3.0)
-    assert found.mistakes == ("units: the threshold is in other units: multiply it with 1/S_in = 0.02857",)
-    assert found.verdict.name == "jumprelu by h n, threshold x 1/S_in, input scaled by 35"
+    assert found.mistakes == (
+        f"units: the threshold is in other units: multiply it with 1/S_in = {1 / SCALE:.4g}",
+    )
+    assert found.verdict.name == f"jumprelu by h n, threshold x 1/S_in, input scaled by {SCALE:.4g}"
     said = diagnose(remade(ranked(), ranked().state_dict(), rank_score="h"), data()[:N]).mistakes
     assert said == ("ranking: the gate ranks by h times the length of the decoder row",)
 
@@ -516,3 +526,22 @@ def test_a_hypothesis_of_other_weights_is_refused():
     assert "the gate 'gated'" in refusal(lambda: repair(trained("gated"), Hypothesis("relu")), "DI122")
     pre = dataclasses.replace(as_read(trained("topk")), subtract="b_pre")
     assert "has no b_pre" in refusal(lambda: repair(trained("topk"), pre), "DI122")
+
+
+def test_what_cannot_be_judged_is_refused():
+    dictionary, rows = trained("topk"), data()[:64]
+    assert "1 rows are too few" in refusal(lambda: diagnose(dictionary, rows[:1]), "DI123")
+    assert "Targets of shape (64, 3) for 64 inputs" in refusal(
+        lambda: diagnose(dictionary, (rows, rows[:, :3])), "DI123"
+    )
+    assert "0.0 active latents are promised" in refusal(
+        lambda: diagnose(dictionary, rows, promised=0.0), "DI123"
+    )
+    assert "reads width 16" in refusal(lambda: diagnose(dictionary, rows[:, :4]), "DI04")
+    refusal(lambda: diagnose(dictionary, rows / 0), "DI05")
+
+
+def test_rows_that_do_not_vary_have_no_error_to_share():
+    found = diagnose(trained("topk"), torch.ones(64, D))
+    assert np.isnan(found.own.fvu)
+    assert not found.contradicted

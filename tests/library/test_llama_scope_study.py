@@ -183,6 +183,20 @@ def test_a_small_ranking_names_both_rates_and_holds_every_world(monkeypatch):
 
 
 @pytest.mark.slow
+def test_the_grid_has_a_row_for_every_site_layer_and_width(monkeypatch):
+    from pellucid.library.studies import llama_scope_grid as scope
+
+    monkeypatch.setattr(scope, "EXPANSIONS", (2,))
+    monkeypatch.setattr(scope, "JUDGED", 2)
+    with executor() as pool:
+        (finding,) = scope.grid(Conditions("quick", (0,), None, pool, SILENT), sequences=64)
+    names = finding.arrays["ev"].coords["dictionary"]
+    assert len(names) == 16
+    assert {"L0R-2x", "L3TC-2x"} <= set(names)
+    finding.verify()
+
+
+@pytest.mark.slow
 def test_the_whole_study():
     with executor(2) as pool:
         found = list(study.run(Conditions("quick", (0, 1, 2), None, pool, SILENT)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -13,7 +15,7 @@ from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption, print_js
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pellucid.dictionaries import TrainConfig
+    from pellucid.dictionaries import Dictionary, TrainConfig
     from pellucid.dictionaries.config import Variant
     from pellucid.dictionaries.training.objectives import Objective
     from pellucid.findings import Finding
@@ -25,6 +27,19 @@ ModelOption = Annotated[str, typer.Option("--model", help="organism:NAME or a mo
 TextOption = Annotated[Path, typer.Option("--text", help="Text to run the model on (UTF-8).")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all random choices.", min=0)]
 OBJECTIVES = ("local", "e2e", "e2e+downstream", "fisher")
+OPTIONS = {
+    "site": "--site",
+    "site_out": "--site-out",
+    "variant": "--variant",
+    "objective": "--objective",
+    "n_features": "--features",
+    "k": "--k",
+    "sparsity": "--sparsity",
+    "skip": "--skip",
+    "steps": "--steps",
+    "seed": "--seed",
+}
+"""Settings of a training that have an option of their own."""
 
 
 @app.command("train")
@@ -65,19 +80,21 @@ def train(
     from pellucid.cli.settings import settings_of
     from pellucid.models import open_model
 
+    check_folder(out)
     opened = open_model(model)
+    site, target = opened.sites.find(site), opened.sites.find(site_out or site)
     config = dictionaries.TrainConfig(
         site=site,
-        site_out=site_out,
+        site_out=target if site_out else None,
         variant=cast("Variant", variant),
-        objective=objective_of(objective, opened, site_out or site),
+        objective=objective_of(objective, opened, target),
         n_features=features,
         k=min(k, features),
         sparsity=sparsity,
         skip=skip,
         steps=steps,
         seed=seed,
-        **settings_of(dictionaries.TrainConfig, settings or []),
+        **settings_of(dictionaries.TrainConfig, settings or [], OPTIONS),
     )
     with Bars() as bars:
         source = source_of(opened, windows_of(opened, text), config, bars)
@@ -88,8 +105,20 @@ def train(
         sizes = {"features": trained.n_features, **trained.settings()}
         print_json({"dictionary": str(out), "site": site, **sizes, "last": last})
     else:
-        typer.echo(
-            f"Wrote {out}. Judge it: pellucid dictionaries evaluate {out} --model {model} --text {text}"
+        words = ["evaluate", str(out), "--model", model, "--text", str(text)]
+        typer.echo(f"Wrote {out}. Judge it: pellucid dictionaries {shlex.join(words)}")
+
+
+def check_folder(out: Path) -> None:
+    """CL24 before any work, for a place where no dictionary can be written."""
+    from pellucid.findings import InputError
+
+    near = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not near.is_dir() or not os.access(near, os.W_OK | os.X_OK):
+        raise InputError(
+            "CL24",
+            f"No dictionary can be written to {str(out)!r}.",
+            "Name a folder that is there or can be made, and in which you may write: --out FOLDER.",
         )
 
 
@@ -133,13 +162,41 @@ def evaluate(
     """
     from pellucid import dictionaries
     from pellucid.cli.progress import Bars
-    from pellucid.models import open_model
 
-    opened = open_model(model)
-    loaded = dictionaries.load_dictionary(dictionary)
+    opened, (loaded,) = opened_with(model, dictionary)
     with Bars() as bars:
         finding = dictionaries.evaluate(opened, loaded, windows_of(opened, text), progress=bars)
     keep_and_show([finding], store, as_json)
+
+
+def opened_with(model: str, *paths: Path) -> tuple[Model, list[Dictionary]]:
+    """A model and dictionaries that stand in it, with a note for each that was trained on another model.
+
+    Errors:
+        MissingError DI17 for a site that the model does not have, InputError DI04 for another width, and
+        those of opening and reading.
+    """
+    from pellucid import dictionaries
+    from pellucid.dictionaries.splicing import check_fits
+    from pellucid.models import open_model
+
+    opened = open_model(model)
+    loaded = [dictionaries.load_dictionary(path) for path in paths]
+    for path, one in zip(paths, loaded, strict=True):
+        check_fits(opened, one)
+        note_another_model(opened, one, path)
+    return opened, loaded
+
+
+def note_another_model(model: Model, dictionary: Dictionary, path: Path) -> None:
+    """One line on the error stream where the record of the training names other weights."""
+    trained_on = dictionary.training_record.get("source", {}).get("model")
+    if trained_on not in (None, model.sha256):
+        typer.echo(
+            f"note: {path.name} was trained on another model (weights {trained_on[:12]}) than {model.id} "
+            f"(weights {model.sha256[:12]}): the numbers say how well it carries over.",
+            err=True,
+        )
 
 
 def keep_and_show(findings: Sequence[Finding], store: str, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from pellucid.cli.commands.dictionaries import (
     SeedOption,
     TextOption,
     keep_and_show,
+    opened_with,
     windows_of,
 )
 from pellucid.cli.commands.dictionaries_describe import numbers_of
@@ -36,9 +37,8 @@ def heads(
     """
     from pellucid import dictionaries
     from pellucid.cli.progress import Bars
-    from pellucid.models import open_model
 
-    opened, loaded = open_model(model), dictionaries.load_dictionary(dictionary)
+    opened, (loaded,) = opened_with(model, dictionary)
     rows = windows_of(opened, text)[:sequences]
     with Bars() as bars:
         labels = dictionaries.source_relations(opened, loaded, rows, progress=bars).behaviours
@@ -60,9 +60,8 @@ def attribute(
     Python: pellucid.dictionaries.direct_feature_attribution
     """
     from pellucid import dictionaries
-    from pellucid.models import open_model
 
-    opened, loaded = open_model(model), dictionaries.load_dictionary(dictionary)
+    opened, (loaded,) = opened_with(model, dictionary)
     tokens = opened.tokens(prompt)
     finding = dictionaries.direct_feature_attribution(
         opened, loaded, tokens, numbers_of(latents) or [], [tokens.shape[1] - 1]
@@ -89,11 +88,9 @@ def trace(
     """
     from pellucid import dictionaries
     from pellucid.findings import show
-    from pellucid.models import open_model
     from pellucid.store import open_store
 
-    opened = open_model(model)
-    given = [dictionaries.load_dictionary(path) for path in (dictionary, *(upstream or []))]
+    opened, given = opened_with(model, dictionary, *(upstream or []))
     tokens = opened.tokens(prompt)
     tree = dictionaries.recursive_attribution(opened, given, tokens, latent, tokens.shape[1] - 1, depth=depth)
     finding = tree.finding()
@@ -118,7 +115,7 @@ def induction(
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
-    """Which heads do induction, on short or on long prefixes: curves, corruption, and a verdict for each head.
+    """Which heads do induction, on short or on long prefixes: curves, corruption, and a verdict for each.
 
     Python: pellucid.dictionaries.adjudicate_induction
     """

@@ -13,6 +13,7 @@ from pellucid.cli.commands.dictionaries import (
     SeedOption,
     TextOption,
     keep_and_show,
+    opened_with,
     windows_of,
 )
 from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption
@@ -36,10 +37,9 @@ def compare(
     """
     from pellucid import dictionaries
     from pellucid.cli.progress import Bars
-    from pellucid.models import harvest, open_model
+    from pellucid.models import harvest
 
-    opened = open_model(model)
-    first, second = (dictionaries.load_dictionary(path) for path in (dictionary, other))
+    opened, (first, second) = opened_with(model, dictionary, other)
     sites = sorted({first.site_in, second.site_in})
     with Bars() as bars:
         rows = harvest(opened, windows_of(opened, text), sites, progress=bars)

@@ -85,13 +85,11 @@ def check_ending(out: Path) -> None:
 
 def described(dictionary: Path, model: str, text: Path, latents: Sequence[int] | None, seed: int) -> Finding:
     """Open what was named and describe it, with a progress bar."""
-    from pellucid import dictionaries
-    from pellucid.cli.commands.dictionaries import windows_of
+    from pellucid.cli.commands.dictionaries import opened_with, windows_of
     from pellucid.cli.progress import Bars
     from pellucid.dictionaries.reading.dashboard import DashboardConfig, describe_latents
-    from pellucid.models import open_model
 
-    opened, loaded = open_model(model), dictionaries.load_dictionary(dictionary)
+    opened, (loaded,) = opened_with(model, dictionary)
     tokens = windows_of(opened, text)
     with Bars() as bars:
         return describe_latents(opened, loaded, tokens, latents, DashboardConfig(seed=seed), progress=bars)

@@ -12,6 +12,7 @@ from pellucid.cli.commands.dictionaries import (
     ModelOption,
     TextOption,
     keep_and_show,
+    opened_with,
     windows_of,
 )
 from pellucid.cli.commands.dictionaries_attention import LatentsOption
@@ -43,9 +44,8 @@ def explain(
     """
     from pellucid import dictionaries
     from pellucid.cli.progress import Bars
-    from pellucid.models import open_model
 
-    opened, loaded = open_model(model), dictionaries.load_dictionary(dictionary)
+    opened, (loaded,) = opened_with(model, dictionary)
     endpoint = dictionaries.Endpoint(url=url, model=judge, key_variable=key_variable)
     with Bars() as bars:
         finding = dictionaries.explain_latents(

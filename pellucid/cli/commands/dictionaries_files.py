@@ -1,4 +1,4 @@
-"""``pellucid dictionaries doctor``, ``convert`` and ``formats``: other programs' files, and whether they fit."""
+"""``pellucid dictionaries doctor``, ``convert``, ``formats``: other programs' files, and whether they fit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from pellucid.cli.commands.dictionaries import (
     ModelOption,
     TextOption,
     keep_and_show,
+    note_another_model,
     windows_of,
 )
 from pellucid.cli.output import DEFAULT_STORE, JsonOption, StoreOption, print_json, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pellucid.dictionaries import Dictionary
+    from pellucid.findings import Array
 
 SiteOption = Annotated[
     str | None, typer.Option("--site", help="Which one, where a file holds several: the site that it reads.")
@@ -33,7 +37,8 @@ def doctor(
         float | None, typer.Option("--promised", help="Active latents per token that its source reports.")
     ] = None,
     repaired: Annotated[
-        Path | None, typer.Option("--repaired", help="Also write the dictionary by the verdict to this folder.")
+        Path | None,
+        typer.Option("--repaired", help="Also write the dictionary by the verdict to this folder."),
     ] = None,
     site: SiteOption = None,
     source: FromOption = "auto",
@@ -53,6 +58,7 @@ def doctor(
     from pellucid.models import open_model
 
     opened, loaded = open_model(model), chosen(dictionary, source, site)
+    note_another_model(opened, loaded, dictionary)
     tokens = windows_of(opened, text)
     with Bars() as bars:
         finding = examine(loaded, opened, tokens, promised=promised, progress=bars)
@@ -69,7 +75,9 @@ def doctor(
 def convert(
     dictionary: DictionaryArgument,
     out: Annotated[Path, typer.Argument(help="Folder to write, or a file where the format is one.")],
-    to: Annotated[str, typer.Option("--format", help="A name of `pellucid dictionaries formats`.")] = "pellucid",
+    to: Annotated[
+        str, typer.Option("--format", help="A name of `pellucid dictionaries formats`.")
+    ] = "pellucid",
     site: SiteOption = None,
     source: FromOption = "auto",
     as_json: JsonOption = False,
@@ -116,7 +124,7 @@ def list_formats(as_json: JsonOption = False) -> None:
 
 
 def chosen(path: Path, source: str, site: str | None) -> Dictionary:
-    """The dictionary of a path, or the one of its site where it holds several; CL22 for a site it lacks."""
+    """The dictionary of a path, or the one of its site where it holds several; DI126 for a site it lacks."""
     from pellucid.dictionaries import load_dictionary
     from pellucid.dictionaries.formats.registry import load_dictionaries
     from pellucid.findings import MissingError, did_you_mean
@@ -126,15 +134,12 @@ def chosen(path: Path, source: str, site: str | None) -> Dictionary:
     found = load_dictionaries(path, format=source)
     if site not in found:
         hint = f"{did_you_mean(site, found)} It has: {', '.join(found)}.".strip()
-        raise MissingError("CL22", f"{path.name} has no dictionary of {site!r}.", hint)
+        raise MissingError("DI126", f"{path.name} has no dictionary of {site!r}.", hint)
     return found[site]
 
 
-def coordinates(arrays: object, name: str) -> list[str]:
+def coordinates(arrays: Mapping[str, Array], name: str) -> list[str]:
     """The sentences that an array's coordinates are; none where it is absent."""
-    from collections.abc import Mapping
-
-    assert isinstance(arrays, Mapping)
     return [str(said) for said in arrays[name].coords[name]] if name in arrays else []
 
 

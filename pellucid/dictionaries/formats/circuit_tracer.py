@@ -36,6 +36,7 @@ from pellucid.dictionaries.formats.e2e_sae import several
 from pellucid.dictionaries.formats.fitting import Holds, fitted, refuse_transform
 from pellucid.dictionaries.formats.gemma_scope import across_layers
 from pellucid.dictionaries.formats.names import hook_of_site, site_of_hook
+from pellucid.dictionaries.formats.places import sizes
 from pellucid.dictionaries.formats.whole import write_whole
 from pellucid.findings import InputError, MissingError
 
@@ -123,7 +124,7 @@ def one(file: Path, told: Mapping[str, Any]) -> Dictionary:
     only("setting", NAME, config, (), (*HOOKS, *KNOWN))
     only("tensor", NAME, found, TENSORS, (THRESHOLD, SKIP))
     tensors = {name: value for name, value in found.items() if name != THRESHOLD}
-    latents, width = tensors["W_enc"].shape
+    latents, width = sizes(tensors, NAME)
     expect(tensors, width, latents, NAME)
     gate, extra = "relu", {}
     if THRESHOLD in found:

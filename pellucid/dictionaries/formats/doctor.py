@@ -27,6 +27,7 @@ BETTER = 0.8  # share of its own error that another hypothesis must not exceed t
 MUCH_BETTER = 1 / 3  # the same, where the other has more latents active and nobody said how many
 DENSE = 10  # times the promise
 FIRST = 10  # times the error of other positions
+SPARSE = 20  # a sparse product is faster with less than one code in so many active
 ROWS = 4096
 CHUNK = 1024
 Source = Model | Tensor | tuple[Tensor, Tensor]
@@ -154,11 +155,9 @@ def diagnose(
     """
     shown = rows_of(dictionary, source, tokens, rows)
     aim = promise_of(dictionary) if promised is None else promised
-    record = dictionary.convention
-    scaled = record.input_transform == "scale"
-    scales = (record.scale_in, record.scale_out) if scaled else shown.scales()
-    open_first = shown.positions and 0 not in record.excluded_positions
-    hypotheses = admissible(dictionary, scales, aim, open_first)
+    refuse_unfit(dictionary, shown, aim)
+    open_first = shown.positions and 0 not in dictionary.convention.excluded_positions
+    hypotheses = admissible(dictionary, shown.scales(), aim, open_first)
     found = measured(dictionary, hypotheses, shown, progress)
     own = next(fit for fit in found if fit.hypothesis == hypotheses[0])
     ordered = sorted(found, key=lambda fit: order(fit, own, aim))
@@ -218,6 +217,19 @@ def kept(x: Tensor, y: Tensor, mask: Bool[Tensor, "batch pos"], limit: int) -> R
     return Rows(x[mask][:limit], y[mask][:limit], first[mask][:limit] & many, many)
 
 
+def refuse_unfit(dictionary: Dictionary, rows: Rows, promised: float | None) -> None:
+    """DI123 for too few rows, targets that do not fit, or a promise that is no number of latents."""
+    if len(rows.x) < 2:
+        raise unable(
+            f"{len(rows.x)} rows are too few to judge on.", "Give hundreds, of positions that it is for."
+        )
+    if rows.y.shape != (len(rows.x), dictionary.d_out):
+        problem = f"Targets of shape {tuple(rows.y.shape)} for {len(rows.x)} inputs."
+        raise unable(problem, f"Give one target of width {dictionary.d_out} for each input.")
+    if promised is not None and not 0 < promised < math.inf:
+        raise unable(f"{promised} active latents are promised.", "Give a number above 0, or None.")
+
+
 def unable(problem: str, remedy: str) -> InputError:
     """DI123 for what cannot be judged."""
     return InputError("DI123", problem, remedy)
@@ -252,11 +264,17 @@ def tried(dictionary: Dictionary, members: Sequence[Hypothesis], rows: Rows) -> 
         h = base.preactivations(x)
         for gate, alike in by_gate(members):
             z = gated(dictionary, gate, h)
-            made = base.completed(z @ base.W_dec + base.b_dec, x)
+            made = base.completed(decoded(z, base.W_dec) + base.b_dec, x)
             for member in alike:
                 kept = ~first if member.without_first else torch.ones_like(first)
                 sums[member].add(z[kept], y[kept], made[kept])
     return [sums[member].fit(member) for member in members]
+
+
+def decoded(z: Float[Tensor, "batch feature"], decoder: Float[Tensor, "feature d_out"]) -> Tensor:
+    """z W_dec; from the few codes that are active alone, where they are few."""
+    few = int(torch.count_nonzero(z)) * SPARSE < z.numel()
+    return torch.sparse.mm(z.to_sparse(), decoder) if few else z @ decoder
 
 
 def by_gate(members: Sequence[Hypothesis]) -> Iterator[tuple[Hypothesis, list[Hypothesis]]]:

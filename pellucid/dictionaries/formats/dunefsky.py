@@ -14,11 +14,19 @@ from typing import Any
 from torch import Tensor
 
 from pellucid.dictionaries.dictionary import Dictionary
-from pellucid.dictionaries.formats.draft import Account, Draft, cannot_run, dictionary_of, expect, only
+from pellucid.dictionaries.formats.draft import Account, Draft, dictionary_of, expect, only
 from pellucid.dictionaries.formats.names import site_of_hook
 from pellucid.dictionaries.formats.opcodes import Inert
 from pellucid.dictionaries.formats.pickles import read_checkpoint
-from pellucid.dictionaries.formats.places import file_at, found_at, mentions, read_note
+from pellucid.dictionaries.formats.places import (
+    file_at,
+    found_at,
+    mentions,
+    read_note,
+    sizes,
+    table,
+    tensor,
+)
 
 NAME = "dunefsky"
 CLASS = "LanguageModelSAERunnerConfig"
@@ -42,13 +50,13 @@ def read(path: Path, told: Mapping[str, Any]) -> Dictionary:
         InputError: DI80 for a pickle of other classes, DI82 for unknown contents.
     """
     file = found_at(path)
-    held = read_checkpoint(file, INERT)
+    held = table(read_checkpoint(file, INERT), "content", NAME)
     only("entry", NAME, held, ("state_dict",), ("cfg",))
-    found, config = dict(held["state_dict"]), fields(held.get("cfg"))
+    found, config = table(held["state_dict"], "state_dict", NAME), fields(held.get("cfg"))
     transcoder = "b_dec_out" in found
     only("tensor", NAME, found, TENSORS, ("b_dec_out",))
     tensors = placed(found, transcoder)
-    latents, width = tensors["W_enc"].shape
+    latents, width = sizes(tensors, NAME)
     expect(tensors, int(config.get("d_in", width)), int(config.get("d_sae", latents)), NAME)
     account = Account(told)
     account.note("rule", gate="relu", subtract="b_pre" if transcoder else "b_dec", input_transform="none")
@@ -63,20 +71,19 @@ def read(path: Path, told: Mapping[str, Any]) -> Dictionary:
     )
 
 
-def placed(found: Mapping[str, Tensor], transcoder: bool) -> dict[str, Tensor]:
+def placed(found: Mapping[str, Any], transcoder: bool) -> dict[str, Tensor]:
     """Weights by our names: b_pre is subtracted from the input, b_dec added to the output."""
-    tensors = {name: found[name] for name in TENSORS} | {"W_enc": found["W_enc"].T}
-    return tensors | ({"b_pre": found["b_dec"], "b_dec": found["b_dec_out"]} if transcoder else {})
+    tensors = {name: tensor(found, name, NAME) for name in TENSORS}
+    if transcoder:
+        tensors |= {"b_pre": tensors["b_dec"], "b_dec": tensor(found, "b_dec_out", NAME)}
+    sizes(tensors, NAME)
+    return tensors | {"W_enc": tensors["W_enc"].T}
 
 
 def fields(config: Any) -> dict[str, Any]:
     """The fields of the configuration object, or of a plain table; DI83 for anything else."""
     held = config.state if isinstance(config, Inert) else config
-    if held is None:
-        return {}
-    if not isinstance(held, dict):
-        raise cannot_run(NAME, f"has a configuration of type {type(held).__name__}", "It must be a table.")
-    return held
+    return {} if held is None else table(held, "configuration", NAME)
 
 
 def plain(config: Mapping[str, Any]) -> dict[str, Any]:

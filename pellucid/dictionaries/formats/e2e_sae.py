@@ -38,7 +38,7 @@ from pellucid.dictionaries.formats.draft import (
 from pellucid.dictionaries.formats.fitting import Holds, fitted, refuse_transform
 from pellucid.dictionaries.formats.names import hook_of_site, site_of_hook
 from pellucid.dictionaries.formats.pickles import read_tensors
-from pellucid.dictionaries.formats.places import file_at, file_to_write, found_at, mentions
+from pellucid.dictionaries.formats.places import file_at, file_to_write, found_at, mentions, sizes
 from pellucid.dictionaries.formats.whole import write_whole
 from pellucid.findings import InputError
 
@@ -126,9 +126,10 @@ def one(
 ) -> Dictionary:
     """The dictionary of a site."""
     only("tensor", f"{NAME} {name}", found, OURS.values())
-    raw = found[OURS["W_dec"]]
-    tensors = {ours: found[theirs] for ours, theirs in OURS.items()} | {"W_dec": normalize(raw, dim=0).T}
-    latents, width = tensors["W_enc"].shape
+    tensors = {ours: found[theirs] for ours, theirs in OURS.items()}
+    latents, width = sizes(tensors, NAME)
+    raw = tensors["W_dec"]
+    tensors["W_dec"] = normalize(raw, dim=0).T
     expect(tensors, width, latents, NAME)
     account = Account(told)
     account.note("rule", gate="relu", subtract="none", input_transform="none", rank_score="h")

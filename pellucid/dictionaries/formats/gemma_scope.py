@@ -40,7 +40,7 @@ from pellucid.dictionaries.formats.draft import (
     unreadable,
 )
 from pellucid.dictionaries.formats.fitting import Holds, fitted, refuse_transform
-from pellucid.dictionaries.formats.places import found_at, read_note, write_note
+from pellucid.dictionaries.formats.places import found_at, read_note, sizes, write_note
 from pellucid.dictionaries.formats.whole import write_whole
 from pellucid.findings import InputError
 
@@ -89,8 +89,8 @@ def read(path: Path, told: Mapping[str, Any]) -> Dictionary:
         extra["scaling_factor"] = True
     named = {f"W{key[1:]}" if key.startswith("w_") else key: value for key, value in found.items()}
     only("tensor", NAME, named, TENSORS)
+    latents, width = sizes(named, NAME)[::-1]
     named["W_enc"] = named["W_enc"].T
-    latents, width = named["W_enc"].shape
     expect(named, width, latents, NAME)
     account = conventions(told)
     whole = "/".join(file.resolve().parts)
@@ -214,13 +214,14 @@ def read_second(path: Path, told: Mapping[str, Any]) -> Dictionary:
         what = f"has the architecture {config['architecture']!r}"
         raise cannot_run(SECOND, what, "Read is jump_relu.")
     found = read_safetensors(path / WEIGHTS)
-    if config.get("type", "sae") not in ("sae", "transcoder") or found["w_dec"].ndim != 2:
-        raise across_layers(path)
     skip = bool(config.get("affine_connection"))
-    only("tensor", SECOND, found, (*(lowered(name) for name in TENSORS), *((SKIP,) if skip else ())))
+    if config.get("type", "sae") in ("sae", "transcoder"):
+        only("tensor", SECOND, found, (*(lowered(name) for name in TENSORS), *((SKIP,) if skip else ())))
+    if config.get("type", "sae") not in ("sae", "transcoder") or found["w_dec"].ndim == 3:
+        raise across_layers(path)
     tensors = {name: found[lowered(name)] for name in TENSORS} | ({"W_skip": found[SKIP].T} if skip else {})
+    latents, width = sizes(tensors, SECOND)[::-1]
     tensors["W_enc"] = tensors["W_enc"].T
-    latents, width = tensors["W_enc"].shape
     expect(tensors, width, int(config.get("width", latents)), SECOND)
     account = conventions(told)
     account.note("file", skip="linear" if skip else "none")

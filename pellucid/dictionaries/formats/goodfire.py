@@ -30,6 +30,7 @@ from pellucid.dictionaries.formats.places import (
     found_at,
     mentions,
     read_note,
+    sizes,
     write_note,
 )
 from pellucid.dictionaries.formats.whole import write_whole
@@ -64,8 +65,8 @@ def read(path: Path, told: Mapping[str, Any]) -> Dictionary:
     found = read_tensors(file)
     only("tensor", NAME, found, OURS.values())
     tensors = {ours: found[theirs] for ours, theirs in OURS.items()}
+    latents, width = sizes(tensors, NAME)
     tensors["W_dec"] = tensors["W_dec"].T
-    latents, width = tensors["W_enc"].shape
     expect(tensors, width, latents, NAME)
     account = Account(told)
     account.note("rule", gate="relu", subtract="none", input_transform="none", rank_score="h")

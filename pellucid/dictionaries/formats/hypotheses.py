@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from pellucid.findings import InputError
 
 Rank = Literal["h", "h_norm"]
 SAME_SCALE = 0.05  # a scale this close to 1, in logarithms, changes nothing that could be told
-TRANSFORMS = ("none", "scale", "centre", "token_norm", "layer_norm")
+TRANSFORMS = ("none", "centre", "token_norm", "layer_norm")
 WORDS = {"h": "h", "h_norm": "h n"}
 
 
@@ -38,7 +38,7 @@ class Hypothesis:
     factor: float = 1.0
     """What the stored threshold is multiplied with."""
     units: str = ""
-    """What that factor is: S_in, 1/S_in, S_out, 1/S_out; average: another threshold that the file holds."""
+    """What that factor is, as 1/S_in; average: another threshold that the file holds."""
     subtract: Literal["none", "b_dec", "b_pre"] = "none"
     """What is subtracted from the input."""
     input_transform: str = "none"
@@ -112,7 +112,7 @@ def as_read(dictionary: Dictionary) -> Hypothesis:
 
 
 def admissible(
-    dictionary: Dictionary, scales: tuple[float, float], promised: float | None, positions: bool
+    dictionary: Dictionary, estimated: tuple[float, float], promised: float | None, positions: bool
 ) -> list[Hypothesis]:
     """Every hypothesis that the weights admit, the dictionary's own first.
 
@@ -122,12 +122,16 @@ def admissible(
 
     Arguments:
         dictionary: what was read.
-        scales: S_in and S_out, those of the record or sqrt(d) / mean norm of the activations.
+        estimated: S_in and S_out by the activations, sqrt(d) / mean norm; the record's own are tried too.
         promised: how many latents ought to be active; None: nobody said.
         positions: whether the rows' positions are known and the record keeps the first.
     """
     own = as_read(dictionary)
-    ways = product(gates(dictionary, scales, promised), inputs(dictionary, scales), subtractions(dictionary))
+    scaled = own.input_transform == "scale"
+    scales = [(own.scale_in, own.scale_out)] if scaled else []
+    scales += [estimated] if different(estimated[0], own.scale_in) else []
+    factors = units(scales)
+    ways = product(gates(dictionary, factors, promised), inputs(scales), subtractions(dictionary))
     found = [
         dataclasses.replace(gate, subtract=subtract, **given, without_first=skipped)
         for gate, given, subtract in ways
@@ -137,32 +141,42 @@ def admissible(
 
 
 def gates(
-    dictionary: Dictionary, scales: tuple[float, float], promised: float | None
+    dictionary: Dictionary, factors: Mapping[str, float], promised: float | None
 ) -> Iterator[Hypothesis]:
-    """The gates that the weights admit."""
+    """The gates that the weights admit, thresholds in each unit."""
     if isinstance(dictionary, Gated):
         yield Hypothesis("gated")
         return
     yield Hypothesis("relu")
     k = int(dictionary.settings().get("k", 0)) or round(promised or 0)
-    for rank in ("h", "h_norm"):
+    ranks: tuple[Rank, ...] = ("h", "h_norm")
+    for rank in ranks:
         if 1 <= k <= dictionary.n_features:
             yield Hypothesis("topk", rank, k)
         if "threshold" in dictionary.state_dict():
             yield Hypothesis("jumprelu", rank)
-            for units, factor in factors(scales).items():
-                yield Hypothesis("jumprelu", rank, factor=factor, units=units)
+            for name, factor in factors.items():
+                yield Hypothesis("jumprelu", rank, factor=factor, units=name)
     if average(dictionary) is not None:
         yield Hypothesis("jumprelu", "h", units="average")
 
 
-def factors(scales: tuple[float, float]) -> dict[str, float]:
-    """What a threshold in other units would be multiplied with, by name."""
+def units(scales: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """What a threshold in other units would be multiplied with, by name; a factor is named once.
+
+    Arguments:
+        scales: S_in and S_out, those of the record first; where there are two, the second are measured.
+    """
+    if not scales:
+        return {}
+    s_in, s_out = scales[0]
+    asked = {"S_in": s_in, "1/S_in": 1 / s_in, "S_out": s_out, "1/S_out": 1 / s_out}
+    if len(scales) > 1:
+        asked["measured S_in / S_in"] = scales[1][0] / s_in
     found: dict[str, float] = {}
-    for name, scale in zip(("S_in", "S_out"), scales, strict=True):
-        for units, factor in ((name, scale), (f"1/{name}", 1 / scale)):
-            if different(factor, 1.0) and all(different(factor, other) for other in found.values()):
-                found[units] = factor
+    for name, factor in asked.items():
+        if different(factor, 1.0) and all(different(factor, other) for other in found.values()):
+            found[name] = factor
     return found
 
 
@@ -177,13 +191,12 @@ def average(dictionary: Dictionary) -> float | None:
     return float(held) if isinstance(held, (int, float)) and held > 0 else None
 
 
-def inputs(dictionary: Dictionary, scales: tuple[float, float]) -> Iterator[dict[str, Any]]:
-    """The normalisations of the input, the record's own with its numbers."""
+def inputs(scales: Sequence[tuple[float, float]]) -> Iterator[dict[str, Any]]:
+    """The normalisations of the input, each scale by its numbers."""
     for kind in TRANSFORMS:
-        if kind != "scale":
-            yield {"input_transform": kind}
-        elif dictionary.convention.input_transform == "scale" or different(scales[0], 1.0):
-            yield {"input_transform": kind, "scale_in": scales[0], "scale_out": scales[1]}
+        yield {"input_transform": kind}
+    for scale_in, scale_out in scales:
+        yield {"input_transform": "scale", "scale_in": scale_in, "scale_out": scale_out}
 
 
 def subtractions(dictionary: Dictionary) -> Iterator[Literal["none", "b_dec", "b_pre"]]:

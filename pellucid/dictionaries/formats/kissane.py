@@ -31,7 +31,7 @@ from pellucid.dictionaries.formats.draft import (
 from pellucid.dictionaries.formats.fitting import Holds, fitted, refuse_transform
 from pellucid.dictionaries.formats.names import hook_of_site, site_of_hook
 from pellucid.dictionaries.formats.pickles import read_tensors
-from pellucid.dictionaries.formats.places import file_at, file_to_write, found_at
+from pellucid.dictionaries.formats.places import file_at, file_to_write, found_at, sizes
 from pellucid.dictionaries.formats.whole import write_whole
 
 NAME = "kissane"
@@ -77,6 +77,7 @@ def read(path: Path, told: Mapping[str, Any]) -> Dictionary:
     only("setting", NAME, config, NEEDED, KNOWN)
     found = read_tensors(file)
     only("tensor", NAME, found, TENSORS)
+    sizes(found, NAME)
     tensors = {name: value.T if name == "W_enc" else value for name, value in found.items()}
     expect(tensors, int(config["act_size"]), int(config["dict_size"]), NAME)
     hook = str(config.get("act_name", ""))

@@ -43,6 +43,7 @@ from pellucid.dictionaries.formats.draft import (
 )
 from pellucid.dictionaries.formats.fitting import Holds, refuse_paths
 from pellucid.dictionaries.formats.names import hook_of_site, site_of_hook
+from pellucid.dictionaries.formats.places import sizes
 from pellucid.dictionaries.formats.whole import write_whole
 from pellucid.dictionaries.variants.jumprelu import JumpReLU
 from pellucid.dictionaries.variants.topk import TopK
@@ -89,10 +90,12 @@ def read(path: Path, told: Mapping[str, Any]) -> Dictionary:
         InputError: DI82 for unknown contents, DI83 for what cannot be run.
     """
     config = read_json(path / CONFIG)
-    only("setting", NAME, config, NEEDED, (*READ, *TRAINING))
+    asked = {"jumprelu": ("jump_relu_threshold",), "topk": ("top_k",)}.get(str(config.get("act_fn")), ())
+    only("setting", NAME, config, (*NEEDED, *asked), (*READ, *TRAINING))
     found = read_safetensors(path / WEIGHTS)
     only("tensor", NAME, found, [name for name in OURS.values() if biased(config) or name != OURS["b_dec"]])
     tensors = {ours: found[theirs] for ours, theirs in OURS.items() if theirs in found}
+    sizes(tensors, NAME)
     tensors["W_dec"] = tensors["W_dec"].T
     tensors.setdefault("b_dec", tensors["W_dec"].new_zeros(tensors["W_dec"].shape[1]))
     expect(tensors, int(config["d_model"]), int(config["d_sae"]), NAME)

@@ -35,6 +35,9 @@ from pellucid.dictionaries.formats.places import (
     found_at,
     mentions,
     read_note,
+    sizes,
+    table,
+    tensor,
     write_note,
 )
 from pellucid.dictionaries.formats.whole import write_whole
@@ -65,16 +68,16 @@ def read(path: Path, told: Mapping[str, Any]) -> Dictionary:
         InputError: DI80 for a pickle that is not data, DI82 for unknown contents, DI83 for another gate.
     """
     file = found_at(path)
-    found = read_checkpoint(file)
+    found = table(read_checkpoint(file), "content", NAME)
     only("entry", NAME, found, OURS.values(), BESIDE)
     activation = str(found.get("activation", "ReLU"))
-    state = dict(found.get("activation_state_dict", {}))
+    state = table(found.get("activation_state_dict", {}), "activation_state_dict", NAME)
     if activation not in GATES or state.get("postact_fn", "ReLU") != "ReLU":
         what = f"has the activation {activation} followed by {state.get('postact_fn', 'nothing')}"
         raise cannot_run(NAME, what, "Read are ReLU, and TopK followed by ReLU.")
-    tensors = {ours: found[theirs] for ours, theirs in OURS.items()}
+    tensors = {ours: tensor(found, theirs, NAME) for ours, theirs in OURS.items()}
+    latents, width = sizes(tensors, NAME)
     tensors["W_dec"] = tensors["W_dec"].T
-    latents, width = tensors["W_enc"].shape
     expect(tensors, width, latents, NAME)
     gate = GATES[activation]
     account = Account(told)
@@ -84,6 +87,8 @@ def read(path: Path, told: Mapping[str, Any]) -> Dictionary:
     if gate == "topk":
         account.note("rule", **NORMED)
     site_in, site_out = read_note(file, account, ("", ""))
+    if gate == "topk":
+        only("setting", f"{NAME} TopK", state, ("k",), ("postact_fn",))
     k = {"k": int(state["k"])} if gate == "topk" else {}
     return dictionary_of(
         Draft(
@@ -121,9 +126,9 @@ def write(dictionary: Dictionary, path: Path) -> None:
     fit, came = fitted(dictionary, HOLDS), origin_of(dictionary, NAME)
     stored = as_stored(fit, came)
     stored["W_dec"] = stored["W_dec"].T.contiguous()
-    table: dict[str, Any] = {theirs: stored[ours] for ours, theirs in OURS.items()}
+    held: dict[str, Any] = {theirs: stored[ours] for ours, theirs in OURS.items()}
     buffer = BytesIO()
-    torch.save(table | settings(fit, came.get("extra", {})), buffer)
+    torch.save(held | settings(fit, came.get("extra", {})), buffer)
     file = file_to_write(path, FILE)
     write_whole(file, buffer.getvalue())
     write_note(file, fit, {})

@@ -6,10 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from pellucid.dictionaries.dictionary import Dictionary
-from pellucid.dictionaries.formats.draft import ASIDE, Account, as_json, aside, read_aside, read_json
+from pellucid.dictionaries.formats.draft import (
+    ASIDE,
+    Account,
+    as_json,
+    aside,
+    cannot_run,
+    read_aside,
+    read_json,
+)
 from pellucid.dictionaries.formats.whole import write_whole
-from pellucid.findings import MissingError
+from pellucid.findings import InputError, MissingError
 
 HEAD = 1 << 20  # bytes in which a checkpoint names its tensors: torch.save writes the table first
 PICKLED = (".pt", ".pth", ".pkl")
@@ -97,3 +108,42 @@ def read_note(file: Path, account: Account, sites: tuple[str, str]) -> tuple[str
     """
     held = read_json(note_of(file)) if note_of(file).is_file() else {}
     return read_aside(held, account, sites)
+
+
+def table(held: Any, what: str, format: str) -> dict[str, Any]:
+    """A part of a checkpoint that must be a table; DI83 otherwise.
+
+    Arguments:
+        held: what was unpickled.
+        what: the part, for the message.
+        format: name of the format.
+    """
+    if not isinstance(held, Mapping):
+        raise cannot_run(format, f"has a {what} that is a {type(held).__name__}", "It must be a table.")
+    return {str(name): value for name, value in held.items()}
+
+
+def tensor(held: Mapping[str, Any], name: str, format: str) -> Tensor:
+    """A tensor of a table; DI83 for anything else under its name."""
+    value = held[name]
+    if not torch.is_tensor(value):
+        raise cannot_run(format, f"has a {type(value).__name__} as {name}", "It must be a tensor.")
+    found: Tensor = value
+    return found
+
+
+def sizes(tensors: Mapping[str, Tensor], format: str) -> tuple[int, int]:
+    """(latents, width) by W_enc in our layout; DI89 unless encoder and decoder have two axes.
+
+    Arguments:
+        tensors: by our names.
+        format: name of the format.
+    """
+    for name in ("W_enc", "W_dec"):
+        if tensors[name].ndim != 2:
+            raise InputError(
+                "DI89",
+                f"The {format} weights of {name} have {tensors[name].ndim} axes, not 2.",
+                "A dictionary has one row for each latent: another format may be meant.",
+            )
+    return tensors["W_enc"].shape[0], tensors["W_enc"].shape[1]

@@ -21,9 +21,9 @@ KIND = register(
     Kind(
         name="dictionaries.objective_cost",
         title="What end-to-end quality costs",
-        statement="At {l0.value} the cheaper way keeps {gain_kept.interval} of what end-to-end training "
-        "gains over local training, at {cost_ratio.interval} times the cost of local training; end-to-end "
-        "training itself costs {end_to_end_cost_ratio.value} times as much.",
+        statement="At {l0.value} the cheaper way costs {cost_ratio.value} times what local training does, "
+        "and end-to-end training {end_to_end_cost_ratio.value} times; of the gain of the latter over local "
+        "training it keeps {gain_kept.interval}",
         supports="gain_kept.value >= 0.8 and cost_ratio.value <= 1.3 and gain.low > 0",
         refutes="gain_kept.high < 0.8 or cost_ratio.low > 1.3",
         views=(

@@ -15,6 +15,8 @@ from torch import Tensor
 from pellucid.compute import Progress
 from pellucid.compute.progress import Task
 from pellucid.dictionaries.dictionary import Dictionary
+from pellucid.dictionaries.judging.predictions import compared
+from pellucid.dictionaries.judging.route import Route
 from pellucid.findings import InputError
 from pellucid.models import Model
 
@@ -75,9 +77,10 @@ def measured(
         mean = mean_of(model, dictionary.site_out, tokens, keep, task)
         later = later_sites(model, dictionary.site_out)
         parts: list[Columns] = []
+        constant: dict[str, Tensor] = {}
         missed, fires = [], torch.zeros(dictionary.n_features, dtype=torch.int64)
         for batch, mask in batches(tokens, keep):
-            one = Pass(model, dictionary, batch, mask, mean, later)
+            one = Pass(model, dictionary, batch, mask, mean, later, constant)
             parts.append(one.columns(metric))
             missed.append(one.missed())
             fires += one.codes.fires().cpu()
@@ -135,10 +138,14 @@ class Pass:
         keep: Bool[Tensor, "batch pos"],
         mean: Float[Tensor, " d_out"],
         later: tuple[str, ...],
+        constant: dict[str, Tensor],
     ) -> None:
         self.model, self.dictionary, self.tokens, self.keep = model, dictionary, tokens, keep
-        self.later = later
-        clean = model.run(tokens, read=sorted({dictionary.site_in, dictionary.site_out, *later}))
+        self.later, self.route = later, Route.to(model, dictionary.site_out)
+        self.reached: dict[str, Tensor] = {}
+        self.constant = constant  # outputs of runs that no longer depend on their tokens, by name
+        needed = {dictionary.site_in, dictionary.site_out, *later, *self.route.reads}
+        clean = model.run(tokens, read=sorted(needed))
         self.clean, self.y = clean, clean[dictionary.site_out]
         x = clean[dictionary.site_in][keep].flatten(1).float()
         self.codes, made = dictionary.reconstruct(x)
@@ -196,29 +203,40 @@ class Pass:
 
     def outputs(self, replaced: Mapping[str, Tensor], metric: Metric | None) -> Columns:
         """Losses of all runs, divergences and agreement from the clean one, errors at later sites."""
-        keep, clean = self.keep[:, :-1], predictions(self.clean.output)
-        sums = {"predictions": keep.sum(1).double().cpu().numpy(), **self.loss("clean", clean)}
+        keep, runs = self.keep[:, :-1], self.runs(replaced)
+        found = compared(runs, self.tokens, keep, "spliced")
+        sums = {"predictions": keep.sum(1).double().cpu().numpy()}
+        sums |= {name: by_sequence(values, keep) for name, values in found.items()}
         if metric is not None:
-            sums["metric_clean"] = metric(self.clean.output, self.tokens).double().cpu().numpy()
-        for name, value in replaced.items():
-            read = self.later if name == "spliced" else ()
-            run = self.model.run(self.tokens, read=list(read), write={self.dictionary.site_out: value})
-            other = predictions(run.output)
-            sums |= self.loss(name, other)
-            sums[f"kl_{name}"] = by_sequence(divergence(clean, other)[keep], keep)
-            if metric is not None:
-                sums[f"metric_{name}"] = metric(run.output, self.tokens).double().cpu().numpy()
-            if name == "spliced":
-                sums["kl_reverse"] = by_sequence(divergence(other, clean)[keep], keep)
-                sums["agree"] = by_sequence((clean.argmax(-1) == other.argmax(-1))[keep], keep)
-                sums |= {f"later.{site}": self.arrived(site, run[site]) for site in read}
-        return sums
+            scores = {name: metric(output, self.tokens) for name, output in runs.items()}
+            sums |= {f"metric_{name}": score.double().cpu().numpy() for name, score in scores.items()}
+        return sums | {f"later.{site}": self.arrived(site, value) for site, value in self.reached.items()}
 
-    def loss(self, name: str, log_p: Float[Tensor, "batch next vocab"]) -> Columns:
-        """The summed next-token loss of each sequence."""
-        keep = self.keep[:, :-1]
-        nats = -log_p.gather(-1, self.tokens[:, 1:].unsqueeze(-1))[..., 0]
-        return {name: by_sequence(nats[keep], keep)}
+    def runs(self, replaced: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The outputs of the clean run and of those with another activation at the site."""
+        outputs = {"clean": self.clean.output}
+        for name, value in replaced.items():
+            outputs[name] = self.rerun(value) if name == "spliced" else self.ablated(name, value)
+        return outputs
+
+    def rerun(self, value: Tensor) -> Tensor:
+        """The output with the reconstruction at the site; what arrives at later sites is kept."""
+        writes, resume = self.route.entry(value, self.clean)
+        run = self.model.run(self.tokens, read=list(self.later), write=writes, resume=resume)
+        self.reached = {site: run[site] for site in self.later}
+        return run.output
+
+    def ablated(self, name: str, value: Tensor) -> Tensor:
+        """The output with one constant activation at the site, found once where it is that of every batch."""
+        alike = self.route.forgets and bool(self.keep.all())
+        held = self.constant.get(name) if alike else None
+        if held is not None and len(held) >= len(self.tokens):
+            return held[: len(self.tokens)]
+        writes, resume = self.route.entry(value, self.clean)
+        output = self.model.run(self.tokens, write=writes, resume=resume).output
+        if alike:
+            self.constant[name] = output
+        return output
 
     def arrived(self, site: str, spliced: Tensor) -> Float[np.ndarray, " batch"]:
         """sum ||a_hat - a||^2 / d at a later site."""
@@ -229,15 +247,3 @@ class Pass:
 def where(defined: Tensor, top: Tensor, bottom: Tensor) -> Tensor:
     """top / bottom where that is defined, else 0."""
     return torch.where(defined, top / torch.where(defined, bottom, 1.0), 0.0)
-
-
-def predictions(logits: Float[Tensor, "batch pos vocab"]) -> Float[Tensor, "batch next vocab"]:
-    """Log probabilities at all positions that have a next token."""
-    return logits[:, :-1].double().log_softmax(-1)
-
-
-def divergence(
-    p: Float[Tensor, "batch next vocab"], q: Float[Tensor, "batch next vocab"]
-) -> Float[Tensor, "batch next"]:
-    """KL(p || q) of log probabilities, in nats."""
-    return (p.exp() * (p - q)).sum(-1)

@@ -12,8 +12,9 @@ from torch import Tensor
 from pellucid.dictionaries.convention import Convention
 from pellucid.dictionaries.dictionary import Dictionary
 from pellucid.dictionaries.engines.compiled import Engine, engine_for
+from pellucid.dictionaries.formats.conversion import fold_scale
 from pellucid.dictionaries.training.calibration import best_scores
-from pellucid.dictionaries.training.folding import fold_scales, fold_unit_decoder
+from pellucid.dictionaries.training.folding import fold_unit_decoder
 from pellucid.dictionaries.variants.batchtopk import BatchTopK
 from pellucid.dictionaries.variants.jumprelu import JumpReLU
 from pellucid.dictionaries.variants.matryoshka import Matryoshka
@@ -100,16 +101,7 @@ def folded(dictionary: Dictionary) -> Dictionary:
     Arguments:
         dictionary: with any record.
     """
-    made = copy.deepcopy(dictionary)
-    record = made.convention
-    if record.input_transform == "scale":
-        if record.subtract == "b_dec" and record.scale_in != record.scale_out:
-            remedy = "Give one scale to both, or a dictionary that subtracts nothing."
-            raise InputError(
-                "DI110", "Unequal scales of a dictionary that subtracts b_dec do not fold.", remedy
-            )
-        made.convention = dataclasses.replace(record, input_transform="none", scale_in=1.0, scale_out=1.0)
-        fold_scales(made, record.scale_in, record.scale_out)
+    made = copy.deepcopy(fold_scale(dictionary))
     if made.convention.rank_score == "h_norm":
         fold_unit_decoder(made)
     return made

@@ -37,7 +37,7 @@ class Finish:
     fewer the latents."""
     split: int = 4
     """So many steps, of as much smaller batches, in place of each: this part has few steps and far to go."""
-    rate: float = 1.0
+    rate: float = 0.4
     """Largest learning rate of this part, as a multiple of the configuration's."""
     objective: EndToEnd = dataclasses.field(default_factory=EndToEnd)
     """What is minimised then."""

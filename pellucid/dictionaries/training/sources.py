@@ -80,6 +80,7 @@ class TensorSource:
             refuse_non_finite(tensor, site)
         self.skipped: tuple[int, ...] = ()
         self.model: Model | None = None
+        self.made_by: dict[str, str] = {}  # the model whose activations these are, where that is known
         self._identity: dict[str, str] = {}
 
     def batches(self, sites: Sequence[str], size: int, seed: int, start: int) -> Iterator[Rows]:
@@ -101,8 +102,8 @@ class TensorSource:
         return {site: self.tensors[site][::every][:SAMPLE] for site in sites}
 
     def identity(self) -> dict[str, str]:
-        """A hash of the rows."""
-        self._identity = self._identity or {"data": self._hash()}
+        """A hash of the rows, and of the model where it is known."""
+        self._identity = self._identity or {"data": self._hash(), **self.made_by}
         return self._identity
 
     def _hash(self) -> str:
@@ -231,7 +232,9 @@ def harvested(
             parts.setdefault(name, []).append(values)
     found = {name: torch.cat(rows) for name, rows in parts.items()}
     lengths = {name: brought_to_width(rows) for name, rows in found.items() if rows.ndim > 2}
-    return TensorSource({**found, **lengths})
+    made = TensorSource({**found, **lengths})
+    made.made_by = {"model": model.sha256}
+    return made
 
 
 def passes(tokens: Tensor, keep: Bool[Tensor, "batch *pos"]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,4 +1,4 @@
-"""The claims of the paper on end-to-end dictionaries, on the shipped language model with TopK dictionaries."""
+"""The claims of the paper on end-to-end dictionaries, on the shipped language model with TopK ones."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ ACTIVE = register(
     Kind(
         name="library.e2e_active",
         title="Active latents at the same loss",
-        statement="At an increase of {ce.value} the end-to-end dictionary has {ratio.value} of the local one's "
-        "active latents, with the downstream term {ratio_downstream.value}",
+        statement="At an increase of {ce.value} the end-to-end dictionary has {ratio.value} of the local "
+        "one's active latents, with the downstream term {ratio_downstream.value}",
         supports="ratio.value <= 0.65 and ratio_downstream.value <= 0.65",
         refutes="ratio.value >= 1",
         stance="interventional",
@@ -76,8 +76,8 @@ SEEDS = register(
     Kind(
         name="library.e2e_seeds",
         title="Agreement of two trainings",
-        statement="Between two seeds the mean best cosine is {local.value} for local dictionaries, {e2e.value} "
-        "for end-to-end ones and {downstream.value} with the downstream term",
+        statement="Between two seeds the mean best cosine is {local.value} for local dictionaries, "
+        "{e2e.value} for end-to-end ones and {downstream.value} with the downstream term",
         supports="local_above.value >= 0.1 and downstream_above.value > 0",
         refutes="local_above.value < 0",
         evidence="correlational",
@@ -253,7 +253,7 @@ def path_measures(middle: Mapping[str, Trained]) -> list[Measure]:
 
 def agreement(first: Trained, second: Trained) -> float:
     """Mean best cosine between the decoder rows of two trainings."""
-    value = match_latents(first.dictionary, second.dictionary).measures["mean_max_cosine"].value
+    value = match_latents(first.dictionary, second.dictionary).measures["first_to_second"].value
     return float("nan") if value is None else value
 
 

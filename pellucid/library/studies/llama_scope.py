@@ -88,8 +88,8 @@ THRESHOLD = register(
         name="library.scope_threshold",
         title="One threshold in place of the selection",
         statement="With one threshold {l0.value} are active on unseen text where {k.value} are asked for, "
-        "{l0_same_text.value} on other passages of the training text; {ev_loss.interval} less of the variance "
-        "is explained",
+        "{l0_same_text.value} on other passages of the training text; {ev_loss.interval} less of the "
+        "variance is explained",
         supports="l0_deviation.value <= 2 and ev_loss.high <= 0.01",
         refutes="l0_deviation.value > 2 or ev_loss.low > 0.01",
         stance="observational",

@@ -34,7 +34,7 @@ KIND = register(
     Kind(
         name="library.scope_ranking",
         title="Ranking by row length against rows of length 1",
-        statement="Over {worlds.value} worlds, ranking by the row's length explains {ev_difference.interval} "
+        statement="Over {worlds.value}, ranking by the row's length explains {ev_difference.interval} "
         "more of the variance than unit rows with projected gradients, and recovers "
         "{mcc_difference.interval} more (mean cosine of matched features: {mcc_norm.value} and "
         "{mcc_unit.value})",
