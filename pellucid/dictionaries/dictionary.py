@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,16 @@ from pellucid.dictionaries.transforms import Moved, by_token_kind, transformed
 from pellucid.findings import InputError
 
 TINY = 1e-12
+
+
+class Place(TypedDict, total=False):
+    """What every dictionary's class takes besides its own settings; see `Dictionary`."""
+
+    d_out: int | None
+    site_in: str
+    site_out: str | None
+    convention: Convention | None
+    seed: int
 
 
 class Dictionary(nn.Module, ABC):

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from pellucid.dictionaries.dictionary import Dictionary
 from pellucid.dictionaries.engines.compiled import Engine, engine_for
-from pellucid.dictionaries.variants.batchtopk import BatchTopK
-from pellucid.dictionaries.variants.matryoshka import Matryoshka
+from pellucid.dictionaries.variants.batchtopk import BatchGate
 from pellucid.dictionaries.variants.thresholds import midpoint_threshold
 
 
@@ -28,7 +27,7 @@ def calibrate(
 
     Source: He et al. 2024, arXiv 2410.20526, section 3.3.
     """
-    if not isinstance(dictionary, BatchTopK | Matryoshka):
+    if not isinstance(dictionary, BatchGate):
         return None
     ranked = best_scores(dictionary, sample, dictionary.k, engine or engine_for(sample))
     threshold, ties = midpoint_threshold(ranked, dictionary.k * len(sample))

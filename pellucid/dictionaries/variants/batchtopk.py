@@ -2,78 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from abc import ABC
+from typing import Any, ClassVar, Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pellucid.dictionaries.convention import Convention
-from pellucid.dictionaries.dictionary import Dictionary
+from pellucid.dictionaries.dictionary import Dictionary, Place
 from pellucid.dictionaries.engines.compiled import Engine
 from pellucid.dictionaries.engines.selection import Codes
 from pellucid.dictionaries.variants.thresholds import above_threshold, batch_mask, sparse_above
 from pellucid.dictionaries.variants.topk import check_k
 
 
-class BatchTopK(Dictionary):
-    """In training z = ReLU(h) at the k B largest of a batch of B rows; afterwards z = h where h > theta.
-
-    A choice over the batch is no function of one row, so `encode` uses theta, which the training sets to
-    keep k latents a row on its sample. A dictionary that has no theta yet (0) keeps every positive h.
-
-    Arguments:
-        d_in: width of the activation that is read.
-        n_features: number of latents.
-        k: how many latents may be active for a row, on average.
-        d_out: width of the reconstruction; None: d_in.
-        site_in: where x is read.
-        site_out: where the reconstruction belongs; None: site_in.
-        convention: the record that encode and decode follow.
-        seed: of the initial weights.
-
-    Raises:
-        InputError: DI06 unless 1 <= k <= n_features.
-
-    Example:
-        >>> float(BatchTopK(8, 32, 4).threshold)
-        0.0
-
-    Source: Bussmann et al. 2024, arXiv 2412.06410, section 2.
-    """
+class BatchGate(Dictionary, ABC):
+    """The gate of a batch: in training the k B largest of its B rows, afterwards one threshold for all."""
 
     gate_name: ClassVar[str] = "batchtopk"
+    k: int
+    """How many latents may be active for a row, on average."""
     threshold: Tensor
     """What h, or h times the decoder row's length, must exceed."""
 
-    def __init__(
-        self,
-        d_in: int,
-        n_features: int,
-        k: int,
-        *,
-        d_out: int | None = None,
-        site_in: str = "",
-        site_out: str | None = None,
-        convention: Convention | None = None,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, d_in: int, n_features: int, k: int, **place: Unpack[Place]) -> None:
         check_k(k, n_features)
-        super().__init__(
-            d_in,
-            n_features,
-            d_out=d_out,
-            site_in=site_in,
-            site_out=site_out,
-            convention=convention,
-            seed=seed,
-        )
+        super().__init__(d_in, n_features, **place)
         self.k = k
         self.register_buffer("threshold", torch.zeros(()))
-
-    def settings(self) -> dict[str, Any]:
-        """The variant and its k."""
-        return {"variant": "batchtopk", "k": self.k}
 
     def gate(self, h: Float[Tensor, "batch feature"]) -> Float[Tensor, "batch feature"]:
         """h where it, or it times the decoder row's length, exceeds the threshold."""
@@ -101,9 +57,36 @@ class BatchTopK(Dictionary):
     def prices(self) -> None:
         """None: k says how sparse the codes are."""
 
+    def constrain(self) -> None:
+        """Nothing: any weights will do."""
+
+
+class BatchTopK(BatchGate):
+    """In training z = ReLU(h) at the k B largest of a batch of B rows; afterwards z = h where h > theta.
+
+    A choice over the batch is no function of one row, so `encode` uses theta, which the training sets to
+    keep k latents a row on its sample. A dictionary that has no theta yet (0) keeps every positive h.
+
+    Arguments:
+        d_in: width of the activation that is read.
+        n_features: number of latents.
+        k: how many latents may be active for a row, on average.
+        place: d_out, site_in, site_out, convention and seed, as every `Dictionary` takes them.
+
+    Raises:
+        InputError: DI06 unless 1 <= k <= n_features.
+
+    Example:
+        >>> float(BatchTopK(8, 32, 4).threshold)
+        0.0
+
+    Source: Bussmann et al. 2024, arXiv 2412.06410, section 2.
+    """
+
+    def settings(self) -> dict[str, Any]:
+        """The variant and its k."""
+        return {"variant": "batchtopk", "k": self.k}
+
     def nested(self) -> tuple[tuple[int, float], ...]:
         """One reconstruction, by all latents."""
         return ((self.n_features, 1.0),)
-
-    def constrain(self) -> None:
-        """Nothing: any weights will do."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pellucid.dictionaries.convention import Convention
-from pellucid.dictionaries.dictionary import Dictionary
+from pellucid.dictionaries.dictionary import Dictionary, Place
 from pellucid.dictionaries.engines.compiled import Engine
 from pellucid.dictionaries.engines.selection import Codes
 
@@ -36,22 +35,9 @@ class Gated(Dictionary):
         self,
         d_in: int,
         n_features: int,
-        *,
-        d_out: int | None = None,
-        site_in: str = "",
-        site_out: str | None = None,
-        convention: Convention | None = None,
-        seed: int = 0,
+        **place: Unpack[Place],
     ) -> None:
-        super().__init__(
-            d_in,
-            n_features,
-            d_out=d_out,
-            site_in=site_in,
-            site_out=site_out,
-            convention=convention,
-            seed=seed,
-        )
+        super().__init__(d_in, n_features, **place)
         self.r_mag = nn.Parameter(torch.zeros(n_features))
         self.b_gate = nn.Parameter(torch.zeros(n_features))
         self.b_mag = nn.Parameter(torch.zeros(n_features))

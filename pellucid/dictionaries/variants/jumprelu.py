@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pellucid.dictionaries.convention import Convention
-from pellucid.dictionaries.dictionary import Dictionary
+from pellucid.dictionaries.dictionary import Dictionary, Place
 from pellucid.dictionaries.engines.compiled import Engine
 from pellucid.dictionaries.engines.selection import Codes
 from pellucid.dictionaries.variants.thresholds import above_threshold, sparse_above
@@ -32,11 +31,7 @@ class JumpReLU(Dictionary):
         n_features: number of latents.
         bandwidth: eps, in units of h during training.
         threshold: where every theta begins.
-        d_out: width of the reconstruction; None: d_in.
-        site_in: where x is read.
-        site_out: where the reconstruction belongs; None: site_in.
-        convention: the record that encode and decode follow.
-        seed: of the initial weights.
+        place: d_out, site_in, site_out, convention and seed, as every `Dictionary` takes them.
 
     Example:
         >>> JumpReLU(8, 32, threshold=0.5).gate(torch.tensor([[0.5, 0.6]])).tolist()
@@ -54,21 +49,9 @@ class JumpReLU(Dictionary):
         *,
         bandwidth: float = 0.05,
         threshold: float = 0.05,
-        d_out: int | None = None,
-        site_in: str = "",
-        site_out: str | None = None,
-        convention: Convention | None = None,
-        seed: int = 0,
+        **place: Unpack[Place],
     ) -> None:
-        super().__init__(
-            d_in,
-            n_features,
-            d_out=d_out,
-            site_in=site_in,
-            site_out=site_out,
-            convention=convention,
-            seed=seed,
-        )
+        super().__init__(d_in, n_features, **place)
         self.bandwidth = bandwidth
         self.threshold = nn.Parameter(torch.full((n_features,), threshold))
 

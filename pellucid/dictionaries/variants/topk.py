@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pellucid.dictionaries.convention import Convention
-from pellucid.dictionaries.dictionary import Dictionary
+from pellucid.dictionaries.dictionary import Dictionary, Place
 from pellucid.dictionaries.engines.compiled import Engine
 from pellucid.dictionaries.engines.selection import Codes, top_indices
 from pellucid.findings import InputError
@@ -22,11 +21,7 @@ class TopK(Dictionary):
         d_in: width of the activation that is read.
         n_features: number of latents.
         k: how many latents may be active at once.
-        d_out: width of the reconstruction; None: d_in.
-        site_in: where x is read.
-        site_out: where the reconstruction belongs; None: site_in.
-        convention: the record that encode and decode follow.
-        seed: of the initial weights.
+        place: d_out, site_in, site_out, convention and seed, as every `Dictionary` takes them.
 
     Raises:
         InputError: DI06 unless 1 <= k <= n_features.
@@ -46,23 +41,10 @@ class TopK(Dictionary):
         d_in: int,
         n_features: int,
         k: int,
-        *,
-        d_out: int | None = None,
-        site_in: str = "",
-        site_out: str | None = None,
-        convention: Convention | None = None,
-        seed: int = 0,
+        **place: Unpack[Place],
     ) -> None:
         check_k(k, n_features)
-        super().__init__(
-            d_in,
-            n_features,
-            d_out=d_out,
-            site_in=site_in,
-            site_out=site_out,
-            convention=convention,
-            seed=seed,
-        )
+        super().__init__(d_in, n_features, **place)
         self.k = k
 
     def settings(self) -> dict[str, Any]:
