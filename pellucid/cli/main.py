@@ -22,6 +22,7 @@ from pellucid.cli.commands import (
     dictionaries_comparing,
     dictionaries_describe,
     dictionaries_explaining,
+    dictionaries_files,
     doctor,
     findings,
     library,
@@ -65,6 +66,7 @@ dictionaries_comparing.add_to(dictionaries.app)
 dictionaries_attention.add_to(dictionaries.app)
 dictionaries_describe.add_to(dictionaries.app)
 dictionaries_explaining.add_to(dictionaries.app)
+dictionaries_files.add_to(dictionaries.app)
 app.add_typer(circuits.app, name="circuits")
 app.add_typer(metascience.app, name="metascience")
 app.add_typer(library.app, name="library")

@@ -42,7 +42,8 @@ def settings_of(
             hint = did_you_mean(name, names)
             raise InputError("CL20", f"{item!r} sets nothing.", f"{hint} {REMEDY}".strip())
         if name in options:
-            raise InputError("CL22", f"{name} has an option of its own.", f"Give {options[name]} {value}.")
+            remedy = f"Give {options[name]} instead of --set {name}."
+            raise InputError("CL22", f"{name} has an option of its own.", remedy)
         if name in found:
             raise InputError("CL23", f"{name} is set twice.", "Leave out all but one.")
         found[name] = read(name, value, types[name])

@@ -25,7 +25,12 @@ from pellucid.dictionaries.engines.selection import Codes as Codes
 from pellucid.dictionaries.engines.sharded import ShardedEngine as ShardedEngine
 from pellucid.dictionaries.engines.triton_engine import TritonEngine as TritonEngine
 from pellucid.dictionaries.formats.conversion import as_jumprelu as as_jumprelu
+from pellucid.dictionaries.formats.doctor import diagnose as diagnose
+from pellucid.dictionaries.formats.examination import examine as examine
+from pellucid.dictionaries.formats.hypotheses import Hypothesis as Hypothesis
+from pellucid.dictionaries.formats.hypotheses import repair as repair
 from pellucid.dictionaries.formats.registry import dictionary_formats as dictionary_formats
+from pellucid.dictionaries.formats.registry import load_dictionaries as load_dictionaries
 from pellucid.dictionaries.formats.registry import load_dictionary as load_dictionary
 from pellucid.dictionaries.formats.registry import save_dictionary as save_dictionary
 from pellucid.dictionaries.judging.evaluation import evaluate as evaluate
@@ -33,6 +38,8 @@ from pellucid.dictionaries.judging.frontier import compare as compare
 from pellucid.dictionaries.judging.geometry import decoder_geometry as decoder_geometry
 from pellucid.dictionaries.judging.matching import match_latents as match_latents
 from pellucid.dictionaries.judging.meta import meta_metric as meta_metric
+from pellucid.dictionaries.judging.objective_cost import Way as Way
+from pellucid.dictionaries.judging.objective_cost import objective_cost as objective_cost
 from pellucid.dictionaries.judging.perturbation import targeted_perturbation as targeted_perturbation
 from pellucid.dictionaries.judging.probing import sparse_probing as sparse_probing
 from pellucid.dictionaries.judging.reseed import reseed as reseed
@@ -49,6 +56,8 @@ from pellucid.dictionaries.reading.logits import logit_effects as logit_effects
 from pellucid.dictionaries.splicing import splice as splice
 from pellucid.dictionaries.training.end_to_end import EndToEnd as EndToEnd
 from pellucid.dictionaries.training.fisher import Fisher as Fisher
+from pellucid.dictionaries.training.functional import Finish as Finish
+from pellucid.dictionaries.training.functional import train_functional as train_functional
 from pellucid.dictionaries.training.loop import train as train
 from pellucid.dictionaries.training.loop import train_suite as train_suite
 from pellucid.dictionaries.training.objectives import Local as Local

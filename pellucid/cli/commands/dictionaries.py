@@ -163,14 +163,16 @@ def evaluate(
     from pellucid import dictionaries
     from pellucid.cli.progress import Bars
 
-    opened, (loaded,) = opened_with(model, dictionary)
+    opened, (loaded,) = opened_with(model, dictionary, store=store)
     with Bars() as bars:
         finding = dictionaries.evaluate(opened, loaded, windows_of(opened, text), progress=bars)
     keep_and_show([finding], store, as_json)
 
 
-def opened_with(model: str, *paths: Path) -> tuple[Model, list[Dictionary]]:
+def opened_with(model: str, *paths: Path, store: str) -> tuple[Model, list[Dictionary]]:
     """A model and dictionaries that stand in it, with a note for each that was trained on another model.
+
+    The store is looked at too, so that no long measurement ends before a closed door.
 
     Errors:
         MissingError DI17 for a site that the model does not have, InputError DI04 for another width, and
@@ -179,13 +181,15 @@ def opened_with(model: str, *paths: Path) -> tuple[Model, list[Dictionary]]:
     from pellucid import dictionaries
     from pellucid.dictionaries.splicing import check_fits
     from pellucid.models import open_model
+    from pellucid.store import open_store
 
     opened = open_model(model)
     loaded = [dictionaries.load_dictionary(path) for path in paths]
     for path, one in zip(paths, loaded, strict=True):
         check_fits(opened, one)
         note_another_model(opened, one, path)
-    return opened, loaded
+    with open_store(store):
+        return opened, loaded
 
 
 def note_another_model(model: Model, dictionary: Dictionary, path: Path) -> None:

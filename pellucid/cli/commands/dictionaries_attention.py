@@ -38,7 +38,7 @@ def heads(
     from pellucid import dictionaries
     from pellucid.cli.progress import Bars
 
-    opened, (loaded,) = opened_with(model, dictionary)
+    opened, (loaded,) = opened_with(model, dictionary, store=store)
     rows = windows_of(opened, text)[:sequences]
     with Bars() as bars:
         labels = dictionaries.source_relations(opened, loaded, rows, progress=bars).behaviours
@@ -61,7 +61,7 @@ def attribute(
     """
     from pellucid import dictionaries
 
-    opened, (loaded,) = opened_with(model, dictionary)
+    opened, (loaded,) = opened_with(model, dictionary, store=store)
     tokens = opened.tokens(prompt)
     finding = dictionaries.direct_feature_attribution(
         opened, loaded, tokens, numbers_of(latents) or [], [tokens.shape[1] - 1]
@@ -90,7 +90,7 @@ def trace(
     from pellucid.findings import show
     from pellucid.store import open_store
 
-    opened, given = opened_with(model, dictionary, *(upstream or []))
+    opened, given = opened_with(model, dictionary, *(upstream or []), store=store)
     tokens = opened.tokens(prompt)
     tree = dictionaries.recursive_attribution(opened, given, tokens, latent, tokens.shape[1] - 1, depth=depth)
     finding = tree.finding()

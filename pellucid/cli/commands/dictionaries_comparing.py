@@ -25,7 +25,10 @@ def compare(
     model: ModelOption,
     text: TextOption,
     weak: Annotated[
-        float, typer.Option("--weak", help="Codes below this share of a latent's largest do not count.")
+        float,
+        typer.Option(
+            "--weak", help="Codes below this share of a latent's largest do not count.", min=0, max=1
+        ),
     ] = 0.0,
     seed: SeedOption = 0,
     store: StoreOption = DEFAULT_STORE,
@@ -39,7 +42,7 @@ def compare(
     from pellucid.cli.progress import Bars
     from pellucid.models import harvest
 
-    opened, (first, second) = opened_with(model, dictionary, other)
+    opened, (first, second) = opened_with(model, dictionary, other, store=store)
     sites = sorted({first.site_in, second.site_in})
     with Bars() as bars:
         rows = harvest(opened, windows_of(opened, text), sites, progress=bars)

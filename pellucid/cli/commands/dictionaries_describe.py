@@ -43,7 +43,7 @@ def describe(
     chosen = numbers_of(latents)
     if out is not None:
         check_ending(out)
-    finding = described(dictionary, model, text, chosen, seed)
+    finding = described(dictionary, model, text, chosen, seed, store)
     with open_store(store) as kept:
         kept.put(finding)
     page = None if out is None else feature_export.write(finding, out)
@@ -83,13 +83,15 @@ def check_ending(out: Path) -> None:
         )
 
 
-def described(dictionary: Path, model: str, text: Path, latents: Sequence[int] | None, seed: int) -> Finding:
+def described(
+    dictionary: Path, model: str, text: Path, latents: Sequence[int] | None, seed: int, store: str
+) -> Finding:
     """Open what was named and describe it, with a progress bar."""
     from pellucid.cli.commands.dictionaries import opened_with, windows_of
     from pellucid.cli.progress import Bars
     from pellucid.dictionaries.reading.dashboard import DashboardConfig, describe_latents
 
-    opened, (loaded,) = opened_with(model, dictionary)
+    opened, (loaded,) = opened_with(model, dictionary, store=store)
     tokens = windows_of(opened, text)
     with Bars() as bars:
         return describe_latents(opened, loaded, tokens, latents, DashboardConfig(seed=seed), progress=bars)

@@ -45,7 +45,7 @@ def explain(
     from pellucid import dictionaries
     from pellucid.cli.progress import Bars
 
-    opened, (loaded,) = opened_with(model, dictionary)
+    opened, (loaded,) = opened_with(model, dictionary, store=store)
     endpoint = dictionaries.Endpoint(url=url, model=judge, key_variable=key_variable)
     with Bars() as bars:
         finding = dictionaries.explain_latents(

@@ -49,7 +49,7 @@ def doctor(
 
     Exit status 1 when its record is contradicted. Nothing is changed unless --repaired says where.
 
-    Python: pellucid.dictionaries.formats.examination.examine
+    Python: pellucid.dictionaries.examine
     """
     from pellucid.cli.progress import Bars
     from pellucid.dictionaries import save_dictionary
@@ -100,7 +100,7 @@ def convert(
 def list_formats(as_json: JsonOption = False) -> None:
     """List the formats of dictionaries that are read and written.
 
-    Python: pellucid.dictionaries.formats.registry.dictionary_formats
+    Python: pellucid.dictionaries.dictionary_formats
     """
     from pellucid.dictionaries.formats.registry import dictionary_formats
 

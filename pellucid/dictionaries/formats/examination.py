@@ -52,7 +52,7 @@ KIND = register(
                 unit="share of the variance",
             ),
         ),
-        stance="interventional",
+        stance="observational",
         evidence="behavioural",
         room="dictionaries",
     )

@@ -110,7 +110,10 @@ def built(folder: Path, record: Mapping[str, Any], data: bytes) -> Dictionary:
         dictionary.load_state_dict(tensors)
     except (SafetensorError, KeyError, TypeError, RuntimeError, IndexError) as error:
         raise damaged(folder, str(error)) from None
-    dictionary.training_record = record.get("training", {})
+    training = record.get("training", {})
+    if not isinstance(training, dict):
+        raise damaged(folder, "its record of the training is none")
+    dictionary.training_record = training
     return dictionary.requires_grad_(False)
 
 

@@ -84,7 +84,7 @@ def objective_cost(local: Way, cheap: Way, end_to_end: Way) -> Finding:
 
     Example: ``objective_cost(Way(a, s), Way(b, t), Way(c, u)).measures["gain_kept"].value``.
 
-    Source: the question: Braun et al. 2024, arXiv 2405.12241, section 5.
+    Source: the question: Braun et al. 2024, arXiv 2405.12241.
     """
     ways = dict(zip(WAYS, (local, cheap, end_to_end), strict=True))
     for way in ways.values():

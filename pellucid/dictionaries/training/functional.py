@@ -110,8 +110,8 @@ def train_functional(
         (1 - s) of the sequences:  min E ||y_hat - y||^2           the model runs to the site, once
         s of them:                 min KL(clean || spliced)        the model runs whole, and back to the site
 
-    No token is read twice that local training would read once. What is lost and what is saved is measured by
-    `objective_cost`.
+    No token is read twice that local training would read once. The later the site and the more latents, the
+    larger a share is cheap; what is lost and what is saved is measured by `objective_cost`.
 
     Arguments:
         model: an opened model.
@@ -130,7 +130,7 @@ def train_functional(
 
     Example: ``train_functional(model, tokens, TrainConfig(site="blocks.1.resid_post", n_features=1024))``.
 
-    Source: named as a cheap route, not tried, by Braun et al. 2024, arXiv 2405.12241, section 5.
+    Source: named as a cheap route, not tried, by Braun et al. 2024, arXiv 2405.12241.
     """
     used = finish or Finish()
     refuse_nested(config.variant)

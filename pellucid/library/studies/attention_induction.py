@@ -45,16 +45,19 @@ MOST_HEADS = 8
 PAIR = InductionPlan((HeadPlan("short"), HeadPlan("long")))
 """At full size: 130 tokens, scores of 12 nats for each match."""
 TOKENS, CONTEXT = 40, 36
-"""Of the plans with more heads."""
+"""Of the other plans."""
+DRAWN = 200
+"""Sequences in which the second token is replaced."""
 
 COMPILED = register(
     Kind(
         name="library.attention_compiled",
         title="Compiled induction heads, told apart by what they attend to",
         statement="{right.value} of {right.n} heads of {plans.value} compiled networks are classed as "
-        "planted, and their attention is at most {distance.value} from the closed form. After one repeated token the "
-        "short head attends with {short_one.value}, the long one with {long_one.value}, after two with "
-        "{long_two.value}; replacing the second takes {long_drop.percent} and {short_drop.percent} away",
+        "planted, and their attention is at most {distance.value} from the closed form. After one repeated "
+        "token the short head attends with {short_one.value}, the long one with {long_one.value} and after "
+        "two with {long_two.value}; replacing the second takes {short_drop.percent} from the short head and "
+        "{long_drop.percent} from the long one",
         supports="wrong.value == 0 and undecided.value == 0 and distance.value <= 1e-6 and "
         "short_one.value >= 0.9 and long_one.value <= 0.1 and long_two.value >= 0.9 and "
         "long_drop.low >= 0.9 and short_drop.high <= 0.05",
@@ -216,7 +219,7 @@ def distances(plan: InductionPlan, seed: int) -> tuple[float, Float[np.ndarray, 
 
 def drops_of(plan: InductionPlan, seed: int) -> dict[str, list[float]]:
     """Value, low and high of the share that a random second token takes from each planted head, by role."""
-    found = corruption_test(compiled_induction(plan), config=CorruptionConfig(seed=seed, examples=200))
+    found = corruption_test(compiled_induction(plan), config=CorruptionConfig(seed=seed, examples=DRAWN))
     drop = found.arrays["drop_random"]
     rows = dict(zip(drop.coords["head"], np.asarray(drop.values).tolist(), strict=True))
     return {head.role: rows[f"1.{place}"] for place, head in enumerate(plan.heads)}
@@ -225,22 +228,24 @@ def drops_of(plan: InductionPlan, seed: int) -> dict[str, list[float]]:
 def compiled_measures(found: Mapping[str, Any]) -> list[Measure]:
     """C4, compiled: how the heads are classed, how exact they are, and what they do at full size."""
     heads = sum(found[name] for name in ("right", "wrong", "undecided"))
-    counts = [
-        Measure.of(name, float(found[name]), n=heads, unit="heads")
-        for name in ("right", "wrong", "undecided")
+    counts = [Measure.of(name, float(found[name]), n=heads) for name in ("right", "wrong", "undecided")]
+    at_one = {"short_one": (0.7, "5.5"), "long_one": (0.3, "5.1, below")}
+    scores = [
+        Measure.of(name, found[name], reference=Reference(value=value, source=f"{SOURCE}, head {head}"))
+        for name, (value, head) in at_one.items()
     ]
-    scores = [Measure.of(name, found[name]) for name in ("short_one", "long_one", "long_two")]
+    scores.append(Measure.of("long_two", found["long_two"]))
     drops = [drop(role, found["drops"][role]) for role in ("long", "short")]
-    exact = Measure.of("distance", found["distance"], unit="attention", better="lower")
+    exact = Measure.of("distance", found["distance"], better="lower")
     return [*counts, Measure.of("plans", float(found["plans"])), exact, *scores, *drops]
 
 
 def drop(role: str, ends: Sequence[float]) -> Measure:
-    """The share of its attention that one planted head loses, beside the paper's head of that kind."""
-    before, after, head = (0.55, 0.05, "5.1") if role == "long" else (0.7, 0.43, "5.5")
-    reference = Reference(value=round(1 - after / before, 3), source=f"{SOURCE}, head {head}")
+    """The share of its attention that one planted head loses; the paper prints .55 and .05 for a long one."""
+    printed = Reference(value=0.909, source=f"{SOURCE}, head 5.1")
+    reference = printed if role == "long" else None
     value, low, high = ends
-    return Measure(name=f"{role}_drop", value=value, low=low, high=high, n=200, reference=reference)
+    return Measure(name=f"{role}_drop", value=value, low=low, high=high, n=DRAWN, reference=reference)
 
 
 def asked(name: str, seed: int, examples: int) -> tuple[bytes, bytes]:
@@ -290,13 +295,13 @@ def trained_measures(reports: Mapping[str, Sequence[Finding]]) -> list[Measure]:
         return sum(pair[place].measures[name].value or 0.0 for pair in reports.values())
 
     return [
-        Measure.of("specialised", float(verdicts.count("specialised")), unit="networks", n=n),
+        Measure.of("specialised", float(verdicts.count("specialised")), n=n),
         Measure.of("share", wilson(verdicts.count("specialised"), n)),
-        Measure.of("not_specialised", float(verdicts.count("did not specialise")), unit="networks", n=n),
-        Measure.of("undecided", float(verdicts.count("undecided")), unit="networks", n=n),
-        *(Measure.of(name, total(0, name), unit="heads") for name in ("heads", "short", "long", "other")),
-        Measure.of("following", total(1, "heads"), unit="heads"),
-        *(Measure.of(name, total(1, name), unit="heads") for name in ("dependent", "independent")),
+        Measure.of("not_specialised", float(verdicts.count("did not specialise")), n=n),
+        Measure.of("undecided", float(verdicts.count("undecided")), n=n),
+        *(Measure.of(name, total(0, name)) for name in ("heads", "short", "long", "other")),
+        Measure.of("following", total(1, "heads")),
+        *(Measure.of(name, total(1, name)) for name in ("dependent", "independent")),
     ]
 
 

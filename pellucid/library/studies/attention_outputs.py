@@ -1,9 +1,9 @@
 """The claims about dictionaries of attention outputs, measured on every layer of bard.
 
 For each seed one job trains a dictionary of every layer's heads side by side and judges all of them on text
-that neither bard nor they have seen: sparsity and loss (C1), and exactness of the attribution (C2). The families
-of C3 are in `attention_families`, the questions that the paper leaves open in `attention_weights`, and the
-induction heads of C4 in `attention_induction`.
+that neither bard nor they have seen: sparsity and loss (C1), and exactness of the attribution (C2). The
+families of C3 are in `attention_families`, the questions that the paper leaves open in `attention_weights`,
+and the induction heads of C4 in `attention_induction`.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from pellucid.findings import (
 from pellucid.library.studies.attention_families import FAMILIES, FAMILY, family, family_measures
 from pellucid.library.studies.attention_setting import (
     EXACT,
-    JUDGED,
     ORGANISM,
     READ,
     SOURCE,
     begun,
     by_layer,
     ends_of,
+    judged_of,
     measured,
     sequences,
     spread,
@@ -60,8 +60,8 @@ LOSS = register(
     Kind(
         name="library.attention_loss",
         title="Attention dictionaries are sparse and keep most of the loss",
-        statement="With at most {l0.value} active, the layer that keeps least recovers {recovered.interval} "
-        "of the cross-entropy that attention is worth; the mean over {layers.value} layers is {mean.percent}",
+        statement="With at most {l0.value} active, of the cross-entropy that attention is worth the layer "
+        "that keeps least recovers {recovered.interval}; the mean of {layers.value} layers is {mean.percent}",
         supports=f"l0.value < {FEW} and recovered.low >= {MOST_LOSS}",
         refutes=f"l0.value >= {FEW} or recovered.high < {MOST_LOSS}",
         views=(
@@ -104,33 +104,34 @@ def run(conditions: Conditions) -> Iterator[Finding]:
 
 def output_claims(conditions: Conditions) -> Iterator[Finding]:
     """For each seed what its dictionaries show."""
-    steps = steps_of(conditions.profile)
+    steps, judged = steps_of(conditions.profile), judged_of(conditions.profile)
     results = run_jobs(
         trained_and_judged,
-        {str(seed): (seed, steps) for seed in conditions.seeds},
+        {str(seed): (seed, steps, judged) for seed in conditions.seeds},
         executor=conditions.executor,
         progress=conditions.progress,
         name="training attention dictionaries",
     )
     for seed in conditions.seeds:
-        yield from claims_of(seed, steps, results[str(seed)])
+        yield from claims_of(seed, steps, judged, results[str(seed)])
 
 
-def trained_and_judged(seed: int, steps: int) -> dict[str, Any]:
+def trained_and_judged(seed: int, steps: int, judged: int) -> dict[str, Any]:
     """Everything that one seed's dictionaries show; evaluations as bytes.
 
     Arguments:
         seed: of weights, order and resampling.
         steps: of every training.
+        judged: held-out sequences on which losses are measured.
     """
     model = open_model(ORGANISM, device="cpu")
     rows, unseen = sequences(model, "train"), sequences(model, "validation")
-    judged, read = spread(unseen, JUDGED), spread(unseen, READ)
+    read = spread(unseen, READ)
     made = {part: trained(model, rows, part, seed, steps) for part in ("attn.z", "attn_out")}
     heads = made["attn.z"]
     return {
         "evaluations": {
-            part: [evaluate(model, one, judged, seed=seed).to_bytes() for one in found]
+            part: [evaluate(model, one, spread(unseen, judged), seed=seed).to_bytes() for one in found]
             for part, found in made.items()
         },
         "agreement": compared(model, heads, made["attn_out"], read, seed),
@@ -139,14 +140,14 @@ def trained_and_judged(seed: int, steps: int) -> dict[str, Any]:
     }
 
 
-def claims_of(seed: int, steps: int, result: Mapping[str, Any]) -> Iterator[Finding]:
+def claims_of(seed: int, steps: int, judged: int, result: Mapping[str, Any]) -> Iterator[Finding]:
     """The Findings of one seed, the evaluations that they rest on first."""
     evaluations = {
         part: [from_bytes(data) for data in found] for part, found in result["evaluations"].items()
     }
     for found in evaluations.values():
         yield from found
-    heads, settings = evaluations["attn.z"], {"steps": steps, "site": "attn.z"}
+    heads, settings = evaluations["attn.z"], {"steps": steps, "judged": judged, "site": "attn.z"}
     measures, arrays = loss_measures(heads)
     record = begun(output_claims, "C1", "", seed, settings, parents=heads)
     yield record.finding(LOSS, measures=measures, arrays=arrays)
@@ -174,7 +175,7 @@ def loss_measures(evaluations: Sequence[Finding]) -> tuple[list[Measure], dict[s
     return [
         measured("recovered", list(recovered.min(0)), n, reference=paper, better="higher"),
         Measure.of("mean", None if np.isnan(recovered).any() else float(recovered[:, 0].mean())),
-        Measure.of("l0", float(l0[:, 0].max()), unit="latents", n=n, reference=few, better="lower"),
+        Measure.of("l0", float(l0[:, 0].max()), n=n, reference=few, better="lower"),
         Measure.of("layers", float(len(recovered))),
     ], {"recovered": by_layer(recovered), "l0": by_layer(l0)}
 
@@ -242,8 +243,8 @@ def exact_measures(found: Mapping[str, float]) -> list[Measure]:
     """C2: the largest misses, and over how much they were looked for."""
     latents, trees = int(found["latents"]), int(found["trees"])
     return [
-        Measure.of("gap", found["gap"], n=latents, unit="units of h", better="lower"),
-        Measure.of("tree_gap", found["tree_gap"], n=trees, unit="units of h", better="lower"),
+        Measure.of("gap", found["gap"], n=latents, better="lower"),
+        Measure.of("tree_gap", found["tree_gap"], n=trees, better="lower"),
         Measure.of("latents", float(latents)),
         Measure.of("trees", float(trees)),
     ]

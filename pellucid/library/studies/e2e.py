@@ -108,7 +108,7 @@ Grid = Mapping[tuple[str, int, int], Trained]
 def run(conditions: Conditions) -> Iterator[Finding]:
     """For each seed all dictionaries from one reading of the text, and one Finding for each claim."""
     model = pellucid.open_model("organism:bard")
-    steps, n_features = (200, 512) if conditions.profile == "quick" else (1500, 2048)
+    steps, n_features = (150, 512) if conditions.profile == "quick" else (1500, 2048)
     for seed in conditions.seeds:
         grid = trained(model, seed, steps, n_features, conditions)
         yield from (one.evaluation for one in grid.values())
