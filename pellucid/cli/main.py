@@ -23,6 +23,7 @@ from pellucid.cli.commands import (
     dictionaries_describe,
     dictionaries_explaining,
     dictionaries_files,
+    dictionaries_suite,
     doctor,
     findings,
     library,
@@ -67,6 +68,7 @@ dictionaries_attention.add_to(dictionaries.app)
 dictionaries_describe.add_to(dictionaries.app)
 dictionaries_explaining.add_to(dictionaries.app)
 dictionaries_files.add_to(dictionaries.app)
+dictionaries_suite.add_to(dictionaries.app)
 app.add_typer(circuits.app, name="circuits")
 app.add_typer(metascience.app, name="metascience")
 app.add_typer(library.app, name="library")

@@ -54,6 +54,15 @@ from pellucid.dictionaries.reading.explanation import explain_latents as explain
 from pellucid.dictionaries.reading.importance import important_latents as important_latents
 from pellucid.dictionaries.reading.logits import logit_effects as logit_effects
 from pellucid.dictionaries.splicing import splice as splice
+from pellucid.dictionaries.suites.contexts import long_context as long_context
+from pellucid.dictionaries.suites.conversion import to_jumprelu as to_jumprelu
+from pellucid.dictionaries.suites.fine_tuning import fine_tuned as fine_tuned
+from pellucid.dictionaries.suites.folder import Suite as Suite
+from pellucid.dictionaries.suites.folder import open_suite as open_suite
+from pellucid.dictionaries.suites.plan import SuiteConfig as SuiteConfig
+from pellucid.dictionaries.suites.plan import llama_scope_training as llama_scope_training
+from pellucid.dictionaries.suites.report import suite_report as suite_report
+from pellucid.dictionaries.suites.training import train_suite_from as train_suite_from
 from pellucid.dictionaries.training.end_to_end import EndToEnd as EndToEnd
 from pellucid.dictionaries.training.fisher import Fisher as Fisher
 from pellucid.dictionaries.training.functional import Finish as Finish

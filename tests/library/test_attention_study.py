@@ -165,7 +165,7 @@ def test_chance_is_the_share_of_families_with_two_relations():
 
 @pytest.mark.truth("library.attention_families")
 def test_heads_are_counted_over_layers():
-    layer = {"named": 3, "living": 4, "chance": 0.5}
+    layer = {"named": 3, "living": 4, "chance": 0.5, "sources": [0.5, 0.5, 0.0, 0.0, 0.0, 0.0]}
     rows = [
         {**layer, "verdict": [0, 0, 1], "foremost": [True, True, False]},
         {**layer, "verdict": [-1, 0, 0], "foremost": [True, True, True]},
@@ -177,6 +177,7 @@ def test_heads_are_counted_over_layers():
     assert (found["monosemantic"], found["open"], found["named"]) == (1, 1, 0.75)
     assert (found["foremost"], found["chance"]) == (pytest.approx(5 / 6), 0.5)
     assert arrays["verdict"].values.shape == (2, 3)
+    assert arrays["sources"].values[:, RELATIONS.index("previous")].tolist() == [0.5, 0.5]
 
 
 def test_a_layer_of_a_real_model_has_a_verdict_for_each_head(model, tokens):

@@ -11,7 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from pellucid.dictionaries.attention.heads import decoder_shares, head_attribution
-from pellucid.dictionaries.attention.relations import SourceRelations, source_relations
+from pellucid.dictionaries.attention.relations import RELATIONS, SourceRelations, source_relations
 from pellucid.dictionaries.dictionary import Dictionary
 from pellucid.findings import Array, Kind, Measure, Reference, View, register, wilson
 from pellucid.library.studies.attention_setting import SOURCE
@@ -36,6 +36,13 @@ FAMILIES = register(
                 array="verdict",
                 title="1: one behaviour, 0: several, -1: open",
                 x="head",
+                y="layer",
+            ),
+            View(
+                form="heatmap",
+                array="sources",
+                title="Share of the attribution by how the source stands to the token, mean over latents",
+                x="relation",
                 y="layer",
             ),
         ),
@@ -69,6 +76,7 @@ def family(
         "verdict": by_rule.arrays["verdict"].values.tolist(),
         "foremost": foremost_families(dictionary, heads, seen),
         "chance": chance_of_several(seen.shares.argmax(1)[living]),
+        "sources": seen.shares[living].mean(0).tolist(),
         "named": sum(named),
         "living": len(named),
     }
@@ -107,6 +115,7 @@ def family_measures(found: Sequence[Mapping[str, Any]]) -> tuple[list[Measure], 
     named, living = (sum(one[name] for one in found) for name in ("named", "living"))
     paper = Reference(value=0.9, source=f"{SOURCE}, at least, of 144 heads of GPT-2 small")
     single = Reference(value=14, source=f"{SOURCE}, of 144 heads")
+    along = {"relation": list(RELATIONS)}
     chance = float(np.mean([one["chance"] for one in found]))
     return [
         Measure.of("polysemantic", wilson(several, n), reference=paper),
@@ -116,4 +125,7 @@ def family_measures(found: Sequence[Mapping[str, Any]]) -> tuple[list[Measure], 
         Measure.of("named", named / living if living else None, n=living),
         Measure.of("foremost", wilson(foremost, n)),
         Measure.of("chance", chance),
-    ], {"verdict": Array(verdict, ("layer", "head"))}
+    ], {
+        "verdict": Array(verdict, ("layer", "head")),
+        "sources": Array(np.array([one["sources"] for one in found]), ("layer", "relation"), along),
+    }
