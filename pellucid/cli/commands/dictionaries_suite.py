@@ -73,12 +73,12 @@ def suite(
 
 
 def numbers(text: str) -> tuple[int, ...]:
-    """Whole numbers by comma; InputError CL22 for anything else."""
+    """Whole numbers by comma; InputError CL25 for anything else."""
     from pellucid.findings import InputError
 
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts or not all(part.isdecimal() and int(part) for part in parts):
-        raise InputError("CL22", f"{text!r} names no widths.", "Give multiples by comma: --expansions 8,32.")
+        raise InputError("CL25", f"{text!r} names no widths.", "Give multiples by comma: --expansions 8,32.")
     return tuple(int(part) for part in parts)
 
 
@@ -139,7 +139,7 @@ def fares(
 
     if other is None and trained is None:
         raise InputError(
-            "CL23", "Nothing was named to fare in.", "Give --other MODEL, --trained LENGTH, or both."
+            "CL26", "Nothing was named to fare in.", "Give --other MODEL, --trained LENGTH, or both."
         )
     opened, loaded = open_model(model), dictionaries.load_dictionary(dictionary)
     tokens = windows_of(opened, text)

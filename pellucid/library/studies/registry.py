@@ -42,4 +42,22 @@ STUDIES: tuple[Study, ...] = (
         home="pellucid.library.studies.elephant:run",
         claims=("C1", "C2"),
     ),
+    Study(
+        key="attention-sae",
+        title="Attention dictionaries: sparsity, exact attribution, families of heads, induction heads",
+        home="pellucid.library.studies.attention_outputs:run",
+        claims=("C1", "C2", "C3", "C4"),
+    ),
+    Study(
+        key="e2e-sae",
+        title="Local and end-to-end dictionaries at equal loss: active, alive, downstream path, seeds, cost",
+        home="pellucid.library.studies.e2e:run",
+        claims=("C1", "C2", "C3", "C4"),
+    ),
+    Study(
+        key="llama-scope",
+        title="A suite of one model: TopK against L1, widths, annealing, JumpReLU mode, and the open ablation",
+        home="pellucid.library.studies.llama_scope:run",
+        claims=("C1", "C2", "C3", "C4"),
+    ),
 )
