@@ -81,7 +81,7 @@ def harvest(
 def layout_of(
     model: Model, tokens: Tensor, names: Sequence[str], dtype: str, skip: int, batch: int, rows_a_shard: int
 ) -> Layout:
-    """What will be written, found by running the first sequence."""
+    """What will be written; the first sequence is run where a model does not say how wide a site is."""
     if dtype not in DTYPES:
         raise InputError(
             "MD56", f"Rows cannot be stored as {dtype!r}.", f"Choose one of {', '.join(DTYPES)}."
@@ -93,12 +93,24 @@ def layout_of(
             "MD56", problem, "Give sequences (batch pos), for instance windows(tokens, 128, 128)."
         )
     positions = (skip, tokens.shape[1]) if lead == 2 else (0, 1)
-    with torch.no_grad():
-        run = model.run(tokens[:1], read=names)
-    widths = {name: width_of(name, run[name], tokens, lead) for name in names}
+    known = {name: known_width(model, name) if lead == 2 else 0 for name in names}
+    unknown = [name for name in names if not known[name]]
+    if unknown:
+        with torch.no_grad():
+            run = model.run(tokens[:1], read=unknown)
+        known |= {name: width_of(name, run[name], tokens, lead) for name in unknown}
+    widths = {name: known[name] for name in names}
     inputs = max(1, rows_a_shard // (positions[1] - positions[0]))
     a_shard = math.ceil(inputs / batch) * batch
     return Layout(model.sha256, digest(tokens), widths, dtype, len(tokens), positions, a_shard)
+
+
+def known_width(model: Model, name: str) -> int:
+    """Entries of a row as the model's own table has them; 0 where it does not say."""
+    shape = model.sites.shape(name)
+    sizes = [size for size in shape[2:] if isinstance(size, int)]
+    told = shape[:2] == ("batch", "pos") and len(sizes) == len(shape) - 2 > 0
+    return math.prod(sizes) if told else 0
 
 
 def width_of(name: str, value: Tensor, tokens: Tensor, lead: int) -> int:

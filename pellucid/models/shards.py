@@ -120,7 +120,7 @@ class FileShard:
             return
         if not self.path.exists() or file_digest(self.path) != self.sha256:
             problem = f"The shard {self.path.name} in {self.path.parent.name} is missing or was changed."
-            raise InputError("MD51", problem, "Delete that file and harvest into the folder again.")
+            raise InputError("MD51", problem, "Delete the folder and harvest again.")
         self.checked.append(True)
 
 

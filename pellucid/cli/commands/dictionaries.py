@@ -26,7 +26,8 @@ DictionaryArgument = Annotated[Path, typer.Argument(help="A dictionary's folder 
 ModelOption = Annotated[str, typer.Option("--model", help="organism:NAME or a model folder.")]
 TextOption = Annotated[Path, typer.Option("--text", help="Text to run the model on (UTF-8).")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all random choices.", min=0)]
-OBJECTIVES = ("local", "e2e", "e2e+downstream", "fisher")
+OBJECTIVES = ("local", "functional", "e2e", "e2e+downstream", "fisher")
+"""functional: local first, end to end for the last rows."""
 OPTIONS = {
     "site": "--site",
     "site_out": "--site-out",
@@ -55,7 +56,7 @@ def train(
         str, typer.Option("--variant", help="topk, batchtopk, matryoshka, relu, jumprelu or gated.")
     ] = "topk",
     objective: Annotated[
-        str, typer.Option("--objective", help="local, e2e, e2e+downstream or fisher.")
+        str, typer.Option("--objective", help="local, functional, e2e, e2e+downstream or fisher.")
     ] = "local",
     features: Annotated[int, typer.Option("--features", help="Number of latents.", min=1)] = 1024,
     k: Annotated[int, typer.Option("--k", help="Active latents per token.", min=1)] = 16,
@@ -78,9 +79,12 @@ def train(
     from pellucid import dictionaries
     from pellucid.cli.progress import Bars
     from pellucid.cli.settings import settings_of
+    from pellucid.dictionaries.config import WITH_PRICE
     from pellucid.models import open_model
 
     check_folder(out)
+    if variant in WITH_PRICE and sparsity == 0:
+        typer.echo(f"note: without --sparsity nothing keeps the codes of {variant} sparse", err=True)
     opened = open_model(model)
     site, target = opened.sites.find(site), opened.sites.find(site_out or site)
     config = dictionaries.TrainConfig(
@@ -96,9 +100,13 @@ def train(
         seed=seed,
         **settings_of(dictionaries.TrainConfig, settings or [], OPTIONS),
     )
+    tokens, kept = windows_of(opened, text), out / "checkpoint"
     with Bars() as bars:
-        source = source_of(opened, windows_of(opened, text), config, bars)
-        trained = dictionaries.train(source, config, progress=bars, checkpoint=out / "checkpoint")
+        if objective == "functional":
+            trained = dictionaries.train_functional(opened, tokens, config, progress=bars, checkpoint=kept)
+        else:
+            source = source_of(opened, tokens, config, bars)
+            trained = dictionaries.train(source, config, progress=bars, checkpoint=kept)
     dictionaries.save_dictionary(trained, out)
     if as_json:
         last = trained.training_record["log"][-1]
@@ -134,7 +142,12 @@ def objective_of(name: str, model: Model, site: str) -> Objective:
         streams = model.sites.select("blocks.*.resid_post")
         later = [stream for stream in streams if model.sites.place(stream) > model.sites.place(site)]
         return dictionaries.EndToEnd(kl_weight=0.5, downstream=tuple(later))
-    made = {"local": dictionaries.Local, "e2e": dictionaries.EndToEnd, "fisher": dictionaries.Fisher}
+    made = {
+        "local": dictionaries.Local,
+        "functional": dictionaries.Local,
+        "e2e": dictionaries.EndToEnd,
+        "fisher": dictionaries.Fisher,
+    }
     return cast("Objective", made[name]())
 
 

@@ -1,4 +1,4 @@
-"""``pellucid dictionaries suite`` and its kin: many dictionaries from one pass, and how they fare elsewhere."""
+"""``pellucid dictionaries suite`` and its kin: many from one pass, and how they fare elsewhere."""
 
 from __future__ import annotations
 

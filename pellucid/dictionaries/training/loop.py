@@ -16,7 +16,7 @@ from pellucid.dictionaries.training.checkpoints import keep, resume
 from pellucid.dictionaries.training.end_to_end import joint_step
 from pellucid.dictionaries.training.given import checked
 from pellucid.dictionaries.training.learner import Learner
-from pellucid.dictionaries.training.sources import Rows, Source, source_of
+from pellucid.dictionaries.training.sources import MADE, Rows, Source, source_of
 
 
 def train(
@@ -80,7 +80,7 @@ def train_suite(
         engine: what runs the loops; None: the fastest for the data.
         starts: trained dictionaries to go on from, one for each.
     """
-    rows = source_of(checked(source), configs)
+    rows = source if isinstance(source, MADE) else source_of(checked(source), configs)
     begun = [None] * len(configs) if starts is None else starts
     learners = [Learner(rows, config, engine, start) for config, start in zip(configs, begun, strict=True)]
     for number, learner in enumerate(learners):

@@ -15,6 +15,7 @@ from torch import Tensor
 from pellucid.dictionaries.dictionary import refuse_non_finite
 from pellucid.dictionaries.randomness import stream
 from pellucid.dictionaries.training.fisher import score_name, scores_of
+from pellucid.dictionaries.training.judged import judged_pass, judged_rows
 from pellucid.dictionaries.training.passage import refuse_nested, whole_precision
 from pellucid.dictionaries.training.resuming import beginning, full_name
 from pellucid.findings import InputError, MissingError, did_you_mean
@@ -156,6 +157,8 @@ class TokenSource:
         sites: where dictionaries stand.
         keep: which positions, or inputs, they are for.
         later: further sites whose clean activations are wanted.
+        judged: share of the rows whose log-probabilities are wanted.
+        streams: residual streams of all sequences, at the site where passes may begin; None: not known yet.
     """
 
     def __init__(
@@ -165,8 +168,12 @@ class TokenSource:
         sites: Sequence[str],
         keep: Bool[Tensor, "batch *pos"],
         later: Sequence[str] = (),
+        *,
+        judged: float = 1.0,
+        streams: Float[Tensor, "batch pos d_model"] | None = None,
     ) -> None:
         self.model: Model | None = model
+        self.judged, self.known = judged, streams
         self.opened, self.tokens, self.keep, self.later = model, tokens, keep, tuple(later)
         self.sites = tuple(sites)
         self.rows = int(keep.sum())
@@ -186,19 +193,42 @@ class TokenSource:
             epoch, first = divmod(number, each)
             order = torch.randperm(len(self.tokens), generator=stream(f"order of epoch {epoch}", seed))
             for i in range(first, each):
-                yield self.clean(order[i * sequences : (i + 1) * sequences], sites)
+                picked = order[i * sequences : (i + 1) * sequences]
+                yield self.clean(picked, sites, self.order_of(picked, seed, number))
                 number += 1
 
+    def order_of(self, picked: Int[Tensor, " batch"], seed: int, number: int) -> Int[Tensor, " row"] | None:
+        """A permutation of a batch's kept rows whose first ones are judged; None where all are."""
+        if self.judged >= 1:
+            return None
+        random = stream(f"judged rows of batch {number}", seed)
+        return torch.randperm(int(self.keep[picked].sum()), generator=random).to(self.tokens.device)
+
     @torch.no_grad()
-    def clean(self, picked: Int[Tensor, " batch"], sites: Sequence[str]) -> Rows:
+    def clean(
+        self, picked: Int[Tensor, " batch"], sites: Sequence[str], order: Int[Tensor, " row"] | None = None
+    ) -> Rows:
         """One clean pass: rows at the sites, whole streams to resume from, whole later activations, and the
-        log-probabilities of the kept rows."""
+        log-probabilities of the kept rows, or of the first ones of their order."""
         tokens, keep = self.tokens[picked], self.keep[picked]
-        run = self.opened.run(tokens, read=[*sites, *self.streams, *self.later])
-        rows = {site: whole_precision(run[site][keep].flatten(1)) for site in sites}
-        whole = {full_name(site): run[site] for site in (*self.streams, *self.later)}
-        logs = whole_precision(run.output[keep]).log_softmax(-1)
-        return {"tokens": tokens, "keep": keep, "log_probabilities": logs, **rows, **whole}
+        known, resume = self.before(picked)
+        read = [site for site in (*sites, *self.streams, *self.later) if site not in known]
+        run, logs = judged_pass(
+            self.opened, tokens, keep, judged_rows(order, self.judged), read=read, resume=resume
+        )
+        seen = known | {site: run[site] for site in read}
+        rows = {site: whole_precision(seen[site][keep].flatten(1)) for site in sites}
+        whole = {full_name(site): seen[site] for site in (*self.streams, *self.later)}
+        ordered = {} if order is None else {"order": order}
+        return {"tokens": tokens, "keep": keep, "log_probabilities": logs, **ordered, **rows, **whole}
+
+    def before(self, picked: Int[Tensor, " batch"]) -> tuple[dict[str, Tensor], tuple[int, Tensor] | None]:
+        """The known stream by its site, and where a clean pass may begin with it."""
+        begin = beginning(self.opened, self.sites)
+        if self.known is None or begin is None:
+            return {}, None
+        before = self.known[picked]
+        return {begin.site: before}, (begin.block, before)
 
     def sample(self, sites: Sequence[str]) -> Rows:
         """Rows of the first sequences, at most SAMPLE."""
@@ -212,6 +242,9 @@ class TokenSource:
         sha = hashlib.sha256(str(tuple(self.tokens.shape)).encode())
         sha.update(self.tokens.cpu().contiguous().numpy().tobytes())
         return {"data": sha.hexdigest(), "model": self.opened.sha256}
+
+
+MADE = (TensorSource, TokenSource)  # sources that are there already
 
 
 def harvested(
@@ -334,7 +367,8 @@ def model_source(
     needs = [config.objective.needs for config in configs]
     if any(need.model for need in needs):
         later = sorted({site for need in needs for site in need.sites})
-        return TokenSource(model, tokens, names, keep, later)
+        judged = max(need.judged for need in needs)
+        return TokenSource(model, tokens, names, keep, later, judged=judged)
     return harvested(model, tokens, names, keep, max(need.scores for need in needs))
 
 

@@ -56,8 +56,8 @@ STUDIES: tuple[Study, ...] = (
     ),
     Study(
         key="llama-scope",
-        title="A suite of one model: TopK against L1, widths, annealing, JumpReLU mode, and the open ablation",
+        title="Suites of dictionaries: sparsity, width, falling k, thresholds, long contexts, and how to rank",
         home="pellucid.library.studies.llama_scope:run",
-        claims=("C1", "C2", "C3", "C4"),
+        claims=("C1", "C2", "C3", "C4", "C5"),
     ),
 )
