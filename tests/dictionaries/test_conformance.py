@@ -302,7 +302,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(name, transcoder, tmp_p
         setting = dataclasses.replace(setting, site_out="b", skip=True)
     whole = train(sites, setting)
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     class Stopping:
@@ -324,9 +324,9 @@ def test_an_interrupted_training_ends_with_the_same_bits(name, transcoder, tmp_p
         def advance(self, n: int = 1) -> None:
             self.count += n
             if self.count >= 13:
-                raise Stop
+                raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train(sites, setting, checkpoint=tmp_path, progress=Stopping())
     resumed = train(sites, setting, checkpoint=tmp_path)
     assert resumed.sha256 == whole.sha256

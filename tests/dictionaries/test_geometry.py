@@ -9,9 +9,9 @@ from planned_dictionaries import combination, directions, planned, pointing
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pellucid.dictionaries import TopK
-from pellucid.dictionaries.judging import directions as comparing
-from pellucid.dictionaries.judging.assignment import auction
-from pellucid.dictionaries.judging.directions import (
+from pellucid.dictionaries.geometry import directions as comparing
+from pellucid.dictionaries.geometry.assignment import auction
+from pellucid.dictionaries.geometry.directions import (
     components,
     isotropic,
     living,
@@ -20,7 +20,7 @@ from pellucid.dictionaries.judging.directions import (
     pairs_from,
     shuffled,
 )
-from pellucid.dictionaries.judging.geometry import decoder_geometry
+from pellucid.dictionaries.geometry.neighbours import decoder_geometry
 from pellucid.findings import InputError
 
 
@@ -115,7 +115,7 @@ def test_random_directions_are_as_chance_has_them():
 @pytest.mark.truth("dictionaries.geometry")
 def test_chance_is_not_called_closeness_where_random_ones_are_sampled(monkeypatch):
     """The bar is the 99 % point of only 400 random neighbours: its own error is in the interval."""
-    from pellucid.dictionaries.judging import geometry as judging
+    from pellucid.dictionaries.geometry import neighbours as judging
 
     monkeypatch.setattr(judging, "SAMPLE", 400)
     found = [decoder_geometry(pointing(directions(2000, 16, seed)), seed=seed) for seed in range(20)]

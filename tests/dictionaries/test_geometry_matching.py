@@ -9,10 +9,10 @@ from planned_dictionaries import directions, planned, pointing
 from scipy.optimize import linear_sum_assignment
 
 from pellucid.dictionaries import TopK
-from pellucid.dictionaries.judging import assignment
-from pellucid.dictionaries.judging.activity import as_trained, counted, fired, opened
-from pellucid.dictionaries.judging.assignment import auction, matched
-from pellucid.dictionaries.judging.matching import match_latents
+from pellucid.dictionaries.geometry import assignment
+from pellucid.dictionaries.geometry.activity import as_trained, counted, fired, opened
+from pellucid.dictionaries.geometry.assignment import auction, matched
+from pellucid.dictionaries.geometry.matching import match_latents
 from pellucid.findings import InputError
 from pellucid.models import harvest
 
@@ -175,7 +175,7 @@ def test_firing_is_what_the_codes_say(model, tokens):
 
 
 def test_rows_in_pieces_are_the_same_rows(monkeypatch):
-    from pellucid.dictionaries.judging import activity
+    from pellucid.dictionaries.geometry import activity
 
     sae, x = TopK(6, 12, 2), directions(50, 6)
     source = opened(x, [sae])

@@ -11,10 +11,10 @@ from planned_dictionaries import combination, directions, planned
 from scipy.stats import fisher_exact, hypergeom
 
 from pellucid.dictionaries import TrainConfig, train
-from pellucid.dictionaries.judging import exclusive
-from pellucid.dictionaries.judging.exclusive import Family, best_group, cliques, exclusions
-from pellucid.dictionaries.judging.novelty import combined
-from pellucid.dictionaries.judging.splitting import find_splits
+from pellucid.dictionaries.geometry import exclusive
+from pellucid.dictionaries.geometry.exclusive import Family, best_group, cliques, exclusions
+from pellucid.dictionaries.geometry.novelty import combined
+from pellucid.dictionaries.geometry.splitting import find_splits
 from pellucid.findings import Finding, InputError
 
 WIDTH, EVENTS = 16, 8

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from pellucid.dictionaries.judging.meta import meta_metric, spearman
+from pellucid.dictionaries.truth.meta import meta_metric, spearman
 from pellucid.findings import Finding, InputError, Kind, Measure, register, start
 
 KIND = register(Kind(name="test.meta", title="A test", statement="{score.value}"))

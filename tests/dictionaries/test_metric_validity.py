@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from pellucid.dictionaries import TrainConfig, train
-from pellucid.dictionaries.judging.meta import meta_metric
-from pellucid.dictionaries.judging.perturbation import targeted_perturbation
-from pellucid.dictionaries.judging.probing import sparse_probing
-from pellucid.dictionaries.judging.truth import truth_metrics
+from pellucid.dictionaries.truth.meta import meta_metric
+from pellucid.dictionaries.truth.perturbation import targeted_perturbation
+from pellucid.dictionaries.truth.probing import sparse_probing
+from pellucid.dictionaries.truth.recovery import truth_metrics
 from pellucid.organisms.hierarchy import hierarchy
 
 STEPS = (10, 40, 150, 600)

@@ -11,9 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from pellucid.dictionaries import Convention, TopK
-from pellucid.dictionaries.judging.logistic import auc, balanced_accuracy, fit
-from pellucid.dictionaries.judging.perturbation import targeted_perturbation
-from pellucid.dictionaries.judging.probing import sparse_probing
+from pellucid.dictionaries.truth.logistic import auc, balanced_accuracy, fit
+from pellucid.dictionaries.truth.perturbation import targeted_perturbation
+from pellucid.dictionaries.truth.probing import sparse_probing
 from pellucid.findings import InputError
 
 
@@ -43,7 +43,7 @@ def test_an_absorbed_parent_is_told_worse_by_exactly_its_missing_rows():
     x, labels = rows(world)
     finding = sparse_probing(absorbing(world), x, labels, seed=2)
     found, chosen = finding.arrays["auc"].values, finding.arrays["chosen"].values[:, 0]
-    from pellucid.dictionaries.judging.probing import halved
+    from pellucid.dictionaries.truth.probing import halved
 
     judged = labels.numpy()[halved(labels.numpy(), 2).judged]
     told = 0

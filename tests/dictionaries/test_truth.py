@@ -12,9 +12,9 @@ from dictionary_worlds import zipf_world
 from judging_worlds import absorbing, exact, made_of, reading, tree
 
 from pellucid.dictionaries import TopK
-from pellucid.dictionaries.judging.absorption import split
-from pellucid.dictionaries.judging.detection import phi, sparse_codes, squared_correlation
-from pellucid.dictionaries.judging.truth import matching, truth_metrics
+from pellucid.dictionaries.truth.absorption import split
+from pellucid.dictionaries.truth.detection import phi, sparse_codes, squared_correlation
+from pellucid.dictionaries.truth.recovery import matching, truth_metrics
 from pellucid.findings import InputError
 from pellucid.organisms.hierarchy import hierarchy
 
@@ -141,7 +141,7 @@ def test_correlations_are_numpys():
 
 
 def test_codes_are_the_same_in_one_batch_or_several(monkeypatch):
-    from pellucid.dictionaries.judging import detection
+    from pellucid.dictionaries.truth import detection
 
     dictionary, x = TopK(8, 16, 3), torch.randn(100, 8, generator=torch.Generator().manual_seed(0))
     whole = sparse_codes(dictionary, x).toarray()

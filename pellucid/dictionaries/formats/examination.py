@@ -18,8 +18,8 @@ from pellucid.dictionaries.formats.doctor import ROWS, Diagnosis, Fit, Source, d
 from pellucid.dictionaries.formats.hypotheses import Hypothesis, repair
 from pellucid.dictionaries.formats.registry import load_dictionary
 from pellucid.dictionaries.judging.sums import batches, refuse_nothing, tokens_sha256
-from pellucid.dictionaries.judging.truth import rows_sha256
 from pellucid.dictionaries.splicing import splice
+from pellucid.dictionaries.truth.recovery import rows_sha256
 from pellucid.findings import Array, DataRef, Finding, Kind, Measure, View, register, start
 from pellucid.models import Model
 

@@ -1,1 +1,1 @@
-"""How good a dictionary is: fidelity, truth where it is known, geometry, and how sure that is."""
+"""How good a dictionary is: fidelity, cost, architectures side by side, and how sure that is."""

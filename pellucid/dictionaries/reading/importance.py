@@ -90,8 +90,8 @@ def important_latents(
         ablated latent, the largest rise first).
 
     Raises:
-        InputError: DI04 another width, DI18 no position to judge, DI25 n is no number of latents, DI92 too few
-            sequences for an interval.
+        InputError: DI04 another width, DI18 no position to judge, DI25 n is no number of latents, DI92 too
+            few sequences for an interval.
         MissingError: DI17 for a site that the model does not have.
 
     Example: ``important_latents(model, sae, tokens, 8).arrays["ablation"].coords["latent"]``.

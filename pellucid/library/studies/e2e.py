@@ -13,7 +13,7 @@ from torch import Tensor
 
 import pellucid
 from pellucid.dictionaries import Dictionary, TrainConfig, evaluate, train_suite
-from pellucid.dictionaries.judging.matching import match_latents
+from pellucid.dictionaries.geometry.matching import match_latents
 from pellucid.dictionaries.training.end_to_end import EndToEnd
 from pellucid.dictionaries.training.objectives import LOCAL, Objective
 from pellucid.findings import Finding, Kind, Measure, Reference, register, start

@@ -15,8 +15,8 @@ import numpy as np
 from pellucid.compute import run_jobs
 from pellucid.dictionaries.config import TrainConfig
 from pellucid.dictionaries.judging.reseed import mean_interval
-from pellucid.dictionaries.judging.truth import truth_metrics
 from pellucid.dictionaries.training.loop import train
+from pellucid.dictionaries.truth.recovery import truth_metrics
 from pellucid.findings import Array, Finding, Kind, Measure, Reference, View, register, start
 from pellucid.library.studies.protocol import Conditions
 from pellucid.organisms import world

@@ -56,7 +56,7 @@ STUDIES: tuple[Study, ...] = (
     ),
     Study(
         key="llama-scope",
-        title="Suites of dictionaries: sparsity, width, falling k, thresholds, long contexts, and how to rank",
+        title="Suites of dictionaries: sparsity, width, falling k, thresholds, long contexts, how to rank",
         home="pellucid.library.studies.llama_scope:run",
         claims=("C1", "C2", "C3", "C4", "C5"),
     ),

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from pellucid.dictionaries.judging.activity import Activity
+from pellucid.dictionaries.geometry.activity import Activity
 
 TAKES_PART = 0.05  # share of the narrow latent's rows on which each part must fire
 MOST_PARTS = 16  # parts considered for one latent, those that fire most often with it

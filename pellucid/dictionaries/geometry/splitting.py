@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pellucid.dictionaries.dictionary import Dictionary, unit_rows
-from pellucid.dictionaries.judging.activity import Activity, fired, measured_on, opened
-from pellucid.dictionaries.judging.directions import (
+from pellucid.dictionaries.geometry.activity import Activity, fired, measured_on, opened
+from pellucid.dictionaries.geometry.directions import (
     NONE,
     Directions,
     living,
@@ -23,7 +23,7 @@ from pellucid.dictionaries.judging.directions import (
     refuse_other_width,
     subject_of,
 )
-from pellucid.dictionaries.judging.exclusive import (
+from pellucid.dictionaries.geometry.exclusive import (
     LEVEL,
     Exclusion,
     Family,
@@ -32,8 +32,8 @@ from pellucid.dictionaries.judging.exclusive import (
     exclusions,
     families_of,
 )
-from pellucid.dictionaries.judging.geometry import cluster_measures, clusters, refuse_no_cosine
-from pellucid.dictionaries.judging.novelty import Novelty, new_directions
+from pellucid.dictionaries.geometry.neighbours import cluster_measures, clusters, refuse_no_cosine
+from pellucid.dictionaries.geometry.novelty import Novelty, new_directions
 from pellucid.dictionaries.training.sources import Source, TensorSource
 from pellucid.findings import Array, Finding, InputError, Kind, Measure, View, register, start, wilson
 

@@ -10,9 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pellucid.dictionaries.dictionary import Dictionary
-from pellucid.dictionaries.judging.activity import counted, measured_on, opened
-from pellucid.dictionaries.judging.assignment import Matching, matched
-from pellucid.dictionaries.judging.directions import (
+from pellucid.dictionaries.geometry.activity import counted, measured_on, opened
+from pellucid.dictionaries.geometry.assignment import Matching, matched
+from pellucid.dictionaries.geometry.directions import (
     Directions,
     living,
     nearest,

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pellucid.dictionaries.judging.directions import BLOCK, cosines
+from pellucid.dictionaries.geometry.directions import BLOCK, cosines
 
 DENSE = 2**22  # pairs up to which the whole table is held and solved exactly
 GAP = 1e-4  # how far the mean cosine of a large matching may stay below the best
@@ -77,7 +77,7 @@ def auction(a: Float[Tensor, "a d"], b: Float[Tensor, "b d"], rise: float = RISE
         b: unit rows.
         rise: least rise of a price.
     """
-    from pellucid.dictionaries.judging.bidding import bid
+    from pellucid.dictionaries.geometry.bidding import bid
 
     n, kept = len(a), min(KEPT, len(b))
     prices, owner = np.zeros(len(b)), np.full(len(b), -1)

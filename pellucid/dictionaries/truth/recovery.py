@@ -13,8 +13,10 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from pellucid.dictionaries.dictionary import Dictionary
-from pellucid.dictionaries.judging.absorption import Absorption, absorption, parts_of
-from pellucid.dictionaries.judging.detection import (
+from pellucid.dictionaries.judging.resampling import interval, share, totals
+from pellucid.dictionaries.randomness import stream
+from pellucid.dictionaries.truth.absorption import Absorption, absorption, parts_of
+from pellucid.dictionaries.truth.detection import (
     Detection,
     detection,
     fires_of,
@@ -22,8 +24,6 @@ from pellucid.dictionaries.judging.detection import (
     squared_correlation,
     unit,
 )
-from pellucid.dictionaries.judging.resampling import interval, share, totals
-from pellucid.dictionaries.randomness import stream
 from pellucid.findings import (
     Array,
     DataRef,

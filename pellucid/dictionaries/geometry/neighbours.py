@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pellucid.dictionaries.dictionary import Dictionary
-from pellucid.dictionaries.judging.activity import counted, measured_on, opened
-from pellucid.dictionaries.judging.directions import (
+from pellucid.dictionaries.geometry.activity import counted, measured_on, opened
+from pellucid.dictionaries.geometry.directions import (
     Directions,
     components,
     isotropic,

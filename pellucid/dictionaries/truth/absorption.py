@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Bool, Float, Int
 
-from pellucid.dictionaries.judging.detection import dense_firing, phi
+from pellucid.dictionaries.truth.detection import dense_firing, phi
 
 ABSORBING = 0.5  # cosine to parent + child above which a latent can have absorbed the parent
 NEAR = 0.7  # cosine to a feature above which a latent can be one of its parts

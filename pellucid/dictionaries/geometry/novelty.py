@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pellucid.dictionaries.dictionary import TINY, unit_rows
-from pellucid.dictionaries.judging.directions import BLOCK, nearest
+from pellucid.dictionaries.geometry.directions import BLOCK, nearest
 
 FOUND, NEAR, TERMS, EXPLAINED = 0.9, 0.7, 3, 0.8
 

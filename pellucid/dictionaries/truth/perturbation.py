@@ -15,11 +15,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pellucid.dictionaries.dictionary import Dictionary
-from pellucid.dictionaries.judging.detection import sparse_codes
-from pellucid.dictionaries.judging.logistic import Probe, balanced_accuracy, fit
-from pellucid.dictionaries.judging.probing import FEWEST_ROWS, Halves, halved, refuse_odd_labels
-from pellucid.dictionaries.judging.truth import rows_sha256
 from pellucid.dictionaries.randomness import stream
+from pellucid.dictionaries.truth.detection import sparse_codes
+from pellucid.dictionaries.truth.logistic import Probe, balanced_accuracy, fit
+from pellucid.dictionaries.truth.probing import FEWEST_ROWS, Halves, halved, refuse_odd_labels
+from pellucid.dictionaries.truth.recovery import rows_sha256
 from pellucid.findings import (
     Array,
     DataRef,
