@@ -8,6 +8,9 @@ sh benchmarks/setup_peers.sh
 $python benchmarks/bench_startup.py
 $python benchmarks/bench_reading.py
 $python benchmarks/bench_topk.py
+$python benchmarks/bench_suite.py
+$python benchmarks/bench_end_to_end.py
+$python benchmarks/bench_gpu.py
 $python benchmarks/bench_inspect.py
 $python benchmarks/bench_safetywashing.py
 $python benchmarks/bench_case.py

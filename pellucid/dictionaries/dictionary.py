@@ -38,7 +38,7 @@ class Dictionary(nn.Module, ABC):
         x' = T(x) - s,   h = W_enc x' + b_enc,   z = gate(h),   y_hat = undo(z W_dec + b_dec) (+ W_skip x)
 
     T, s and the gate are those of the convention record. The decoder is held with one contiguous row for
-    each latent.
+    each latent. Everything is computed in the precision of the weights, whatever that of the activations.
 
     Arguments:
         d_in: width of the activation that is read.
@@ -204,8 +204,8 @@ class Dictionary(nn.Module, ABC):
         return self.linear(self.shifted(moved.value)).reshape(*x.shape[:-1], self.n_features)
 
     def moved(self, x: Float[Tensor, "batch d_in"]) -> Moved:
-        """The input after the record's transform, and how to undo it."""
-        return transformed(self.convention, x)
+        """The input, in the precision of the weights, after the record's transform, and how to undo it."""
+        return transformed(self.convention, x.to(self.W_enc.dtype))
 
     def encode(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch feature"]:
         """Codes of activations; gradients flow, a selection itself is constant.
@@ -247,7 +247,7 @@ class Dictionary(nn.Module, ABC):
         if x is None:
             return y / self.convention.scale_out if scaled else y
         raw = self.moved(x).undo(y)
-        return raw if self.W_skip is None else raw + x @ self.W_skip.T
+        return raw if self.W_skip is None else raw + x.to(self.W_skip.dtype) @ self.W_skip.T
 
     def forward(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_out"]:
         """decode(encode(x))."""
@@ -263,7 +263,7 @@ class Dictionary(nn.Module, ABC):
         """
         self.check_input(x)
         shifted = self.shifted(self.moved(x).value).contiguous()
-        return self._codes(shifted, engine or engine_for(x))
+        return self._codes(shifted, engine or engine_for(shifted))
 
     @torch.no_grad()
     def reconstruct(
@@ -275,9 +275,9 @@ class Dictionary(nn.Module, ABC):
             x: activations read at `site_in`.
             engine: what runs the loops; None: the fastest.
         """
-        used = engine or engine_for(x)
-        codes = self.codes(x, used)
-        y, _ = used.errors(codes, self.W_dec, self.b_dec, x.new_zeros(len(x), self.d_out))
+        codes = self.codes(x, engine)
+        nothing = self.b_dec.new_zeros(len(x), self.d_out)
+        y, _ = (engine or engine_for(nothing)).errors(codes, self.W_dec, self.b_dec, nothing)
         return codes, self.completed(y, x)
 
     def check_input(self, x: Tensor) -> None:

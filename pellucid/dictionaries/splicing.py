@@ -136,9 +136,7 @@ def width_at(model: Model, site: str, reshape: str = "none") -> int:
     shape = model.sites.shape(site)
     ends = shape[-2:] if reshape == "heads" else shape[-1:]
     sizes = [size for size in ends if isinstance(size, int)]
-    if len(sizes) == len(ends):
-        return math.prod(sizes)
-    return model.facts.d_model if reshape == "none" else 0
+    return math.prod(sizes) if sizes and len(sizes) == len(ends) else 0
 
 
 def flat(dictionary: Dictionary, activation: Tensor) -> Tensor:

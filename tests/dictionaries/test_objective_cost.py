@@ -114,18 +114,35 @@ def text() -> torch.Tensor:
     return torch.randint(0, 12, (20, 7), generator=torch.Generator().manual_seed(1))
 
 
-def test_it_is_local_training_and_then_end_to_end_training_on_the_rest():
-    model, tokens, finish = small_model(), text(), Finish(share=0.25, split=3)
-    made = train_functional(model, tokens, CONFIG, finish)
-    first, last = finish.configs(CONFIG)
+@pytest.mark.parametrize("site", [SITE, "blocks.0.mlp_out"])
+def test_it_is_local_training_and_then_end_to_end_training_on_the_same_text(site):
+    """By hand the clean passes begin at the tokens, which rounds differently: 1e-4 after 15 Adam steps."""
+    model, tokens, finish = small_model(), text(), Finish(local=0.75, share=0.25, split=3)
+    config = dataclasses.replace(CONFIG, site=site)
+    made = train_functional(model, tokens, config, finish)
+    first, last = finish.configs(config)
     assert (first.steps, first.batch, last.steps, last.batch) == (15, 21, 15, 7)
     assert (first.objective, last.objective) == (LOCAL, EndToEnd())
     begun = train((model, tokens[:15]), first)
-    by_hand = train((model, tokens[15:]), last, start=begun)
+    by_hand = train((model, tokens[:5]), last, start=begun)
     for a, b in zip(made.parameters(), by_hand.parameters(), strict=True):
-        assert torch.equal(a, b)
-    assert made.training_record["source"]["start"] == begun.sha256
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+    assert made.training_record["source"] == by_hand.training_record["source"]
     assert made.training_record["first"]["log"] == begun.training_record["log"]
+
+
+def test_the_blocks_before_the_site_are_run_once():
+    """15 of 20 sequences are read once; block 0 sees no token again."""
+    model, seen = small_model(), []
+    hook = model.module.blocks[0].register_forward_hook(lambda m, i, o: seen.append(o.shape[:2].numel()))
+    train_functional(model, text(), CONFIG, Finish(local=0.75, share=0.25))
+    hook.remove()
+    assert sum(seen) == 15 * 7
+
+
+def test_left_out_positions_stay_left_out():
+    made = train_functional(small_model(), text(), dataclasses.replace(CONFIG, excluded_positions=(0,)))
+    assert made.convention.excluded_positions == (0,)
 
 
 def test_the_rate_of_the_last_part_is_a_multiple_of_the_first():
@@ -175,16 +192,17 @@ def test_an_interrupted_recipe_ends_with_the_same_bits(tmp_path, crash):
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("given", [{"share": 0.0}, {"share": 1.0}, {"rate": 0.0}, {"split": 0}])
+@pytest.mark.parametrize(
+    "given", [{"share": 0.0}, {"share": 0.7}, {"local": 1.1}, {"rate": 0.0}, {"split": 0}]
+)
 def test_parts_that_are_none_are_refused(given):
-    with pytest.raises(InputError, match="Give a share between 0 and 1") as caught:
+    with pytest.raises(InputError, match="Give local up to 1, a share above 0 up to local") as caught:
         Finish(**given)
     assert caught.value.code == "DI102"
 
 
-def test_too_little_to_cut_in_two_is_refused():
-    with pytest.raises(InputError, match="20 steps on 1 sequences cannot be cut") as caught:
+def test_too_little_text_and_variants_without_this_form_are_refused():
+    with pytest.raises(InputError, match="holds 7 rows, fewer than one batch of 21"):
         train_functional(small_model(), text()[:1], CONFIG)
-    assert caught.value.code == "DI102"
     with pytest.raises(InputError, match="gated is a local one"):
         train_functional(small_model(), text(), dataclasses.replace(CONFIG, variant="gated"))

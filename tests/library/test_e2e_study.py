@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from pellucid.findings import DataRef, Finding, Kind, Measure, Subject, register, start
+import pellucid
+from pellucid.dictionaries import TopK
+from pellucid.dictionaries.splicing import splice
+from pellucid.findings import (
+    Array,
+    DataRef,
+    Finding,
+    InputError,
+    Kind,
+    Measure,
+    Subject,
+    register,
+    start,
+    wilson,
+)
 from pellucid.library import catalogue
 from pellucid.library.studies import e2e
+from pellucid.library.studies import e2e_agreement as agreeing
 from pellucid.library.studies.e2e import ACTIVE, ALIVE, KS, MIDDLE, OBJECTIVES, OTHER, PATH, SEEDS, Trained
 
 KIND = register(Kind(name="test.e2e", title="A test", statement="{l0.value}"))
@@ -107,16 +123,146 @@ def test_equal_agreement_decides_nothing():
     assert of(SEEDS, e2e.seed_measures(dict.fromkeys(OBJECTIVES, 0.6))).status == "inconclusive"
 
 
-def test_every_claim_of_the_paper_gets_its_finding():
+PAIRS = 40
+
+
+def planted_curves(
+    e2e_more: np.ndarray, downstream_more: np.ndarray
+) -> tuple[list[Measure], dict[str, Array]]:
+    """Local latents keep half of the difference; the others so much more, pair by pair."""
+    clean, without = np.linspace(1, 3, len(e2e_more)), np.zeros(len(e2e_more))
+    half = 0.5 * clean
+    lines = {"local": half, "e2e": half + e2e_more, "downstream": half + downstream_more}
+    curves = {name: {"1": m, "all": m} for name, m in lines.items()}
+    measures, arrays = agreeing.kept_measures(clean, without, curves, seed=0)
+    right = [Measure.of(f"right_{part}", wilson(3, 4)) for part in ("simple", "nounpp")]
+    return [*right, *measures], arrays
+
+
+def judged(e2e_more: np.ndarray, downstream_more: np.ndarray) -> Finding:
+    measures, arrays = planted_curves(e2e_more, downstream_more)
+    return e2e.claimed("C5", agreeing.AGREEMENT, measures, [one()], SETTINGS, arrays)
+
+
+@pytest.mark.truth("library.e2e_agreement")
+def test_planted_faithfulness_and_what_it_says():
+    """m is 2 on average, 1 with local latents; 0.4 more is 0.2 of it."""
+    spread = np.linspace(-0.2, 0.2, PAIRS)
+    found = judged(spread, 0.4 + spread)
+    assert found.measures["local"].value == pytest.approx(0.5)
+    assert found.measures["e2e_above"].value == pytest.approx(0, abs=1e-12)
+    assert found.measures["downstream_above"].value == pytest.approx(0.2)
+    assert found.status == "refutes"
+    assert found.arrays["faithfulness"].values[2].tolist() == pytest.approx([0.7, 0.7])
+    assert judged(spread, spread).status == "supports"
+    assert judged(-1 + spread, spread).status == "supports"
+    wild = np.where(np.arange(PAIRS) % 2, 9.0, -9.0)
+    assert judged(wild, wild).status == "inconclusive"  # as likely twice as good as not: nothing is known
+
+
+@pytest.mark.law("library.e2e_agreement")
+def test_the_unit_of_logits_does_not_matter_and_one_line_is_level_with_itself():
+    clean, without, m = np.linspace(1, 3, PAIRS), np.linspace(-1, 0, PAIRS), np.linspace(0, 2, PAIRS)
+    for unit in (1.0, 1e3):
+        curves = {name: {"1": unit * m, "all": unit * clean} for name in OBJECTIVES}
+        measures, _ = agreeing.kept_measures(unit * clean, unit * without, curves, seed=0)
+        found = {measure.name: measure for measure in measures}
+        assert found["e2e_above"].value == 0 == found["half_width"].value
+        assert found["local_all"].value == pytest.approx(1)
+        assert found["local"].value == pytest.approx((1 + 1.5 / 2.5) / 2)
+
+
+class Letters:
+    """A tokenizer of single characters."""
+
+    def encode(self, text: str) -> list[int]:
+        return [ord(letter) for letter in text]
+
+
+def pair(prefix: str, right: str, wrong: str) -> dict[str, str]:
+    return {"clean_prefix": prefix, "clean_answer": right, "patch_answer": wrong}
+
+
+def test_answers_are_asked_where_they_part():
+    given = [pair("ab", " has", " have"), pair("ab", " has", " have"), pair("abc", " is", " are")]
+    found = agreeing.asked(Letters(), [*given, pair("ab", " go", " goes")])
+    assert len(found) == 2  # once each, and none that begins with the other
+    assert [bytes(row[: n + 1].tolist()) for row, n in zip(found.tokens, found.last, strict=True)] == [
+        b"ab ha",
+        b"abc ",
+    ]
+    assert bytes(found.right.tolist()) + bytes(found.wrong.tolist()) == b"siva"
+    assert found.real.sum(1).tolist() == [5, 4]
+    with pytest.raises(InputError, match="answers of none of the 1 prompt pairs apart") as caught:
+        agreeing.asked(Letters(), [pair("ab", " go", " goes")])
+    assert caught.value.code == "DI104"
+
+
+@pytest.fixture(scope="module")
+def bard():
+    return pellucid.open_model("organism:bard")
+
+
+@pytest.fixture(scope="module")
+def simple(bard):
+    return agreeing.prompts(bard.tokenizer, "simple")
+
+
+def dictionary() -> TopK:
+    """Untrained: 96 latents, too few to keep everything."""
+    made = TopK(128, 96, k=8, site_in=e2e.SITE)
+    with torch.no_grad():
+        random = torch.Generator().manual_seed(0)
+        made.W_dec.copy_(torch.nn.functional.normalize(torch.randn(96, 128, generator=random), dim=1))
+        made.W_enc.copy_(made.W_dec)
+    return made
+
+
+def test_padding_changes_no_difference(bard, simple):
+    which = torch.zeros(len(simple), dtype=torch.bool)
+    which[0] = True
+    alone = simple.chosen(which)
+    short = agreeing.Prompts(alone.tokens[:, : int(alone.last) + 1], alone.last, alone.right, alone.wrong)
+    with torch.no_grad():
+        padded, plain = agreeing.difference(bard, simple)[0], agreeing.difference(bard, short)[0]
+    assert float(padded) == pytest.approx(float(plain), abs=1e-4)
+
+
+def test_with_all_latents_kept_the_curve_ends_at_the_spliced_model(bard, simple):
+    made = dictionary()
+    line = agreeing.curve(bard, made, simple)
+    assert list(line) == ["1", "4", "16", "64", "all"]
+    with torch.no_grad():
+        spliced = agreeing.difference(splice(bard, made), simple).double().numpy()
+    np.testing.assert_allclose(line["all"], spliced, atol=1e-4)
+    order, mean = agreeing.ranked(bard, made, simple)
+    assert sorted(order.tolist()) == list(range(96))
+    assert (mean >= 0).all()
+
+
+def test_bard_makes_verbs_agree_next_to_the_subject_but_not_across_a_phrase(bard):
+    made = dictionary()
+    measures, arrays = agreeing.agreement_measures(bard, dict.fromkeys(OBJECTIVES, made), seed=0)
+    found = {measure.name: measure for measure in measures}
+    assert found["right_simple"].low > 0.5 > found["right_nounpp"].low
+    assert found["e2e_above"].value == 0
+    assert arrays["faithfulness"].values.shape == (3, 5)
+
+
+def test_a_model_that_is_never_right_has_nothing_to_keep(bard, monkeypatch):
+    monkeypatch.setattr(agreeing, "difference", lambda model, given, *_: -torch.ones(len(given)))
+    with pytest.raises(InputError, match=r"answers none of .* prompt pairs right") as caught:
+        agreeing.agreement_measures(bard, dict.fromkeys(OBJECTIVES, dictionary()), seed=0)
+    assert caught.value.code == "DI105"
+
+
+def test_every_claim_of_the_paper_gets_its_finding(monkeypatch):
     values = {"ce_increase": 0.1, "alive": 0.9, "downstream_mse": 0.5}
     grid = {(name, k, 0): one(**values, l0=float(k)) for name in OBJECTIVES for k in KS}
     grid |= {(name, MIDDLE, OTHER): one(**values) for name in OBJECTIVES}
-    e2e_agreement = e2e.agreement
-    try:
-        e2e.agreement = lambda *_: 0.5
-        found = list(e2e.claims(grid, 0, 5))
-    finally:
-        e2e.agreement = e2e_agreement
+    monkeypatch.setattr(e2e, "agreement", lambda *_: 0.5)
+    monkeypatch.setattr(e2e, "agreement_measures", lambda *_: planted_curves(np.zeros(20), np.zeros(20)))
+    found = list(e2e.claims(None, grid, 0, 5))
     claims = [finding.provenance.parameters["claim"] for finding in found]
     assert claims == [f"e2e-sae.{claim.id}" for claim in catalogue().get("e2e-sae").claims]
     assert all(finding.provenance.parents for finding in found)

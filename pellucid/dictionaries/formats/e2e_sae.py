@@ -29,6 +29,7 @@ from pellucid.dictionaries.formats.draft import (
     Account,
     Draft,
     as_stored,
+    cannot_write,
     dictionary_of,
     expect,
     only,
@@ -222,4 +223,6 @@ def entries(dictionary: Dictionary) -> dict[str, Tensor]:
     name = came.get("extra", {}).get("key", "")
     if site_of_hook(name.replace("-", ".")) != fit.site_in:
         name = hook_of_site(fit.site_in).replace(".", "-")
+    if not name:
+        raise cannot_write(NAME, "a dictionary without a site", "Set its site_in and site_out first.")
     return {f"{name}.{theirs}": stored[ours] for ours, theirs in OURS.items()}

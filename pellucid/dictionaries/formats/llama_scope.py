@@ -245,7 +245,7 @@ def configuration(fit: Dictionary, before: Mapping[str, Any]) -> dict[str, Any]:
     if record.input_transform == "scale":
         new["dataset_average_activation_norm"] = norms(record, fit.d_in, before)
     for key, site in (("hook_point_in", fit.site_in), ("hook_point_out", fit.site_out)):
-        new[key] = before[key] if site_of_hook(before.get(key)) == site else hook_of_site(site)
+        new[key] = before[key] if key in before and site_of_hook(before[key]) == site else hook_of_site(site)
     said = {"site_in": fit.site_in, "site_out": fit.site_out, "excluded_positions": (0,)}
     kept = {key: value for key, value in before.items() if key != ASIDE}
     return {**kept, **new, **aside(fit, said)}

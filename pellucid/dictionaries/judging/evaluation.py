@@ -106,7 +106,7 @@ def evaluate(
         Shares whose denominator is below 0.01 nats (or 0.01 of the metric's unit) have no value.
 
     Raises:
-        InputError: DI04 another width, DI05 NaN activations, DI18 no position to judge.
+        InputError: DI04 another width, DI05 NaN activations, DI18 no position to judge, DI130 no tokens.
         MissingError: DI17 for a site that the model does not have.
 
     Example: ``evaluate(model, sae, windows(tokens, 64, 64)).measures["fvu"].value``.

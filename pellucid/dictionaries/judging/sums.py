@@ -42,7 +42,14 @@ class Sums:
 
 
 def refuse_nothing(tokens: Tensor, keep: Tensor) -> None:
-    """DI18 unless at least one included position predicts a next token."""
+    """DI18 unless at least one included position predicts a next token; DI130 for what is no tokens."""
+    if tokens.dtype.is_floating_point or tokens.dtype.is_complex:
+        kind = str(tokens.dtype).removeprefix("torch.")
+        raise InputError(
+            "DI130",
+            f"These are no sequences of tokens, but {kind} of shape {tuple(tokens.shape)}.",
+            "Give token ids; of a model without tokens, compare outputs of splice(model, [dictionary]).",
+        )
     if tokens.ndim != 2 or tokens.shape[1] < 2 or not bool(keep[:, :-1].any()):
         raise InputError(
             "DI18",

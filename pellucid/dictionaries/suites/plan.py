@@ -111,6 +111,9 @@ class SuiteConfig:
     def variations(self, model: Model, pair: Pair) -> Iterator[tuple[str, dict[str, Any]]]:
         """The end of the name and the settings of every dictionary at one site."""
         d_in, d_out = (width_at(model, site, axes_of(site)) for site in pair)
+        if (self.expansions and not d_in) or (self.scaled_rows and not d_out):
+            unknown = f"{model.id} does not know the width of {(pair[1] if d_in else pair[0])!r}"
+            refuse(unknown, "Give widths=(1024,) in place of expansions, and no scaled_rows.")
         widths = [(f"{times}x", times * d_in) for times in self.expansions]
         widths += [(str(width), width) for width in self.widths]
         others = [

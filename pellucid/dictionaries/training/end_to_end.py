@@ -12,7 +12,6 @@ from torch import Tensor
 
 from pellucid.dictionaries.engines.gradients import StepResult
 from pellucid.dictionaries.training.demand import Demand
-from pellucid.dictionaries.training.judged import judged_pass, judged_rows
 from pellucid.dictionaries.training.objectives import Needs
 from pellucid.dictionaries.training.passage import Passage, whole_precision
 from pellucid.dictionaries.training.resuming import beginning, full_name
@@ -48,8 +47,6 @@ class EndToEnd:
     """Later sites whose activations are to be kept."""
     downstream_weight: float = 2.5
     """beta, shared evenly among them."""
-    positions: float = 1.0
-    """Share of the rows that the KL is a mean over, drawn anew in every step; the dictionary stands at all."""
     together: bool = False
     """Splice all dictionaries of the suite that say so at once, into one pass."""
 
@@ -61,7 +58,7 @@ class EndToEnd:
     @property
     def needs(self) -> Needs:
         """The model, and later activations."""
-        return Needs(model=True, sites=self.downstream, judged=self.positions)
+        return Needs(model=True, sites=self.downstream)
 
     def step(self, learner: Learner, rows: Rows, demand: Demand) -> StepResult:
         """Gradients through the frozen model.
@@ -135,11 +132,9 @@ def spliced_loss(
         for change in writes.pop(begin.site, []):
             stream = change(stream)
         resume = begin.block, stream
-    judged = judged_rows(rows.get("order"), objective.positions)
-    run, spliced = judged_pass(
-        model, rows["tokens"], keep, judged, read=objective.downstream, write=writes, resume=resume
-    )
-    kl = divergence(rows["log_probabilities"][: len(spliced)], spliced, objective.direction)
+    run = model.run(rows["tokens"], read=list(objective.downstream), write=writes, resume=resume)
+    spliced = whole_precision(run.output[keep]).log_softmax(-1)
+    kl = divergence(rows["log_probabilities"], spliced, objective.direction)
     loss, parts = objective.kl_weight * kl, {"kl": float(kl.detach())}
     for site in objective.downstream:
         error = whole_precision((run[site] - rows[full_name(site)]).flatten(keep.ndim)[keep]).square().mean()

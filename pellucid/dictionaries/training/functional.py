@@ -1,12 +1,13 @@
-"""End-to-end quality for little more than local training: local first, end to end for the last tokens."""
+"""End-to-end quality for little more than local training: fewer local steps, then some end to end."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from pellucid.compute import SILENT, Progress
@@ -16,25 +17,29 @@ from pellucid.dictionaries.training.end_to_end import EndToEnd
 from pellucid.dictionaries.training.loop import train
 from pellucid.dictionaries.training.objectives import LOCAL
 from pellucid.dictionaries.training.passage import refuse_nested
+from pellucid.dictionaries.training.resuming import beginning
+from pellucid.dictionaries.training.sources import TensorSource, TokenSource, harvested, kept
 from pellucid.findings import InputError
 from pellucid.models import Model
 
 
 @dataclass(frozen=True)
 class Finish:
-    """How the last part of a training goes end to end.
+    """How a training that begins locally ends end to end.
 
     Raises:
-        InputError: DI102 for a share that leaves one of the two parts nothing, a rate or a split of none.
+        InputError: DI102 for parts that are none, or a second one that is longer than the first.
 
     Example:
-        >>> Finish(share=0.1).parts(1000)
-        (900, 100)
+        >>> Finish(local=0.6, share=0.2).parts(1000)
+        (600, 200)
     """
 
-    share: float = 0.1
-    """Of the rows; each costs two to four times what it costs locally, the more the earlier the site and the
-    fewer the latents."""
+    local: float = 0.6
+    """Part of the steps and rows that is learned locally: what this leaves out pays for the other part."""
+    share: float = 0.2
+    """Part of them that is learned end to end, each for two to four times the local price, on text that the
+    local part has read: its clean passes go on from the activations that are there already."""
     split: int = 4
     """So many steps, of as much smaller batches, in place of each: this part has few steps and far to go."""
     rate: float = 0.4
@@ -43,21 +48,22 @@ class Finish:
     """What is minimised then."""
 
     def __post_init__(self) -> None:
-        if not (0 < self.share < 1 and self.rate > 0 and self.split >= 1):
+        if not (0 < self.share <= self.local <= 1 and self.rate > 0 and self.split >= 1):
             raise InputError(
                 "DI102",
-                f"An end-to-end part of share {self.share}, rate {self.rate} and split {self.split} is none.",
-                "Give a share between 0 and 1, such as 0.1, a rate above 0 and a split of at least 1.",
+                f"Parts of {self.local} local and {self.share} end to end, with rate {self.rate} and split "
+                f"{self.split}, make no training.",
+                "Give local up to 1, a share above 0 up to local, a rate above 0 and a split of at least 1.",
             )
 
     def parts(self, whole: int) -> tuple[int, int]:
-        """A number of steps or sequences, cut in two of at least 1.
+        """How many of the steps or sequences each part has, at least 1.
 
         Arguments:
-            whole: at least 2.
+            whole: at least 1.
         """
-        last = min(max(1, round(self.share * whole)), whole - 1)
-        return whole - last, last
+        first, last = (max(1, round(part * whole)) for part in (self.local, self.share))
+        return first, last
 
     def configs(self, config: TrainConfig) -> tuple[TrainConfig, TrainConfig]:
         """The two trainings that one configuration becomes.
@@ -107,17 +113,16 @@ def train_functional(
 ) -> Dictionary:
     """Train a dictionary for what the model's output needs, at little more than the price of local training.
 
-        (1 - s) of the sequences:  min E ||y_hat - y||^2           the model runs to the site, once
-        s of them:                 min KL(clean || spliced)        the model runs whole, and back to the site
+        the first l of the sequences:    min E ||y_hat - y||^2         the model runs to the site, once
+        the first s of these once more:  min KL(clean || spliced)      on from the site, and back to it
 
-    No token is read twice that local training would read once. The later the site and the more latents, the
-    larger a share is cheap; what is lost and what is saved is measured by `objective_cost`.
+    What is lost and what is saved is measured by `objective_cost`.
 
     Arguments:
         model: an opened model.
-        tokens: sequences; the last ones are kept for the end-to-end part.
+        tokens: sequences; those beyond the local part are not read.
         config: of the whole training; its objective is not used.
-        finish: how the last part goes; None: 10 % of the rows.
+        finish: how it is cut; None: 0.6 of the steps locally, then 0.2 end to end.
         progress: told after each step.
         checkpoint: a folder; an interrupted training goes on from it and ends with the same bits.
 
@@ -125,8 +130,7 @@ def train_functional(
         The dictionary; its training record is that of the last part, with the first part's under ``first``.
 
     Raises:
-        InputError: DI101 for a variant that has no end-to-end loss, DI102 for fewer than two steps or
-            sequences, and those of `train`.
+        InputError: DI101 for a variant that has no end-to-end loss, and those of `train`.
 
     Example: ``train_functional(model, tokens, TrainConfig(site="blocks.1.resid_post", n_features=1024))``.
 
@@ -134,16 +138,37 @@ def train_functional(
     """
     used = finish or Finish()
     refuse_nested(config.variant)
-    if config.steps < 2 or len(tokens) < 2:
-        raise InputError(
-            "DI102",
-            f"{config.steps} steps on {len(tokens)} sequences cannot be cut into two parts.",
-            "Give two of each at least.",
-        )
-    cut = used.parts(len(tokens))[0]
+    cut, again = used.parts(len(tokens))
     first, last = used.configs(config)
     folders = [None if checkpoint is None else checkpoint / part for part in ("local", "end-to-end")]
-    begun = train((model, tokens[:cut]), first, progress=progress, checkpoint=folders[0])
-    made = train((model, tokens[cut:]), last, progress=progress, checkpoint=folders[1], start=begun)
+    keep = kept(tokens[:cut], config)
+    read = harvested(model, tokens[:cut], sorted(set(config.sites)), keep)
+    begun = train(read, first, progress=progress, checkpoint=folders[0])
+    source = second_source(model, tokens[:again], keep[:again], read, used.objective.downstream)
+    made = train(source, last, progress=progress, checkpoint=folders[1], start=begun)
     made.training_record["first"] = begun.training_record
     return made
+
+
+def second_source(
+    model: Model,
+    tokens: Int[Tensor, "batch pos"],
+    keep: Bool[Tensor, "batch pos"],
+    read: TensorSource,
+    later: Sequence[str],
+) -> TokenSource:
+    """The first sequences again for the end-to-end part, with their residual streams where those were read.
+
+    Arguments:
+        model: an opened model.
+        tokens: the sequences.
+        keep: their kept positions.
+        read: the local part's activations, of these sequences first.
+        later: further sites that the objective compares.
+    """
+    begin = beginning(model, read.sites)
+    known = None
+    if begin is not None and begin.site in read.sites and bool(keep.all()):
+        rows = read.tensors[begin.site][: keep.numel()].to(next(model.module.parameters()).dtype)
+        known = rows.reshape(*keep.shape, -1)
+    return TokenSource(model, tokens, read.sites, keep, later, known)

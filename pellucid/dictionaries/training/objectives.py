@@ -40,8 +40,6 @@ class Needs:
     """The model itself, run on whole sequences in every step."""
     sites: tuple[str, ...] = ()
     """Later activations."""
-    judged: float = 1.0
-    """Share of the rows whose output is compared."""
     scores: int = 0
     """Gradients of sampled predictions, so many for each row."""
 

@@ -15,7 +15,6 @@ from torch import Tensor
 from pellucid.dictionaries.dictionary import refuse_non_finite
 from pellucid.dictionaries.randomness import stream
 from pellucid.dictionaries.training.fisher import score_name, scores_of
-from pellucid.dictionaries.training.judged import judged_pass, judged_rows
 from pellucid.dictionaries.training.passage import refuse_nested, whole_precision
 from pellucid.dictionaries.training.resuming import beginning, full_name
 from pellucid.findings import InputError, MissingError, did_you_mean
@@ -157,8 +156,7 @@ class TokenSource:
         sites: where dictionaries stand.
         keep: which positions, or inputs, they are for.
         later: further sites whose clean activations are wanted.
-        judged: share of the rows whose log-probabilities are wanted.
-        streams: residual streams of all sequences, at the site where passes may begin; None: not known yet.
+        known: residual streams of all sequences where passes may begin; None: they are run from the tokens.
     """
 
     def __init__(
@@ -168,12 +166,10 @@ class TokenSource:
         sites: Sequence[str],
         keep: Bool[Tensor, "batch *pos"],
         later: Sequence[str] = (),
-        *,
-        judged: float = 1.0,
-        streams: Float[Tensor, "batch pos d_model"] | None = None,
+        known: Float[Tensor, "batch pos d_model"] | None = None,
     ) -> None:
         self.model: Model | None = model
-        self.judged, self.known = judged, streams
+        self.known = known
         self.opened, self.tokens, self.keep, self.later = model, tokens, keep, tuple(later)
         self.sites = tuple(sites)
         self.rows = int(keep.sum())
@@ -193,46 +189,37 @@ class TokenSource:
             epoch, first = divmod(number, each)
             order = torch.randperm(len(self.tokens), generator=stream(f"order of epoch {epoch}", seed))
             for i in range(first, each):
-                picked = order[i * sequences : (i + 1) * sequences]
-                yield self.clean(picked, sites, self.order_of(picked, seed, number))
+                yield self.clean(order[i * sequences : (i + 1) * sequences], sites)
                 number += 1
 
-    def order_of(self, picked: Int[Tensor, " batch"], seed: int, number: int) -> Int[Tensor, " row"] | None:
-        """A permutation of a batch's kept rows whose first ones are judged; None where all are."""
-        if self.judged >= 1:
-            return None
-        random = stream(f"judged rows of batch {number}", seed)
-        return torch.randperm(int(self.keep[picked].sum()), generator=random).to(self.tokens.device)
-
     @torch.no_grad()
-    def clean(
-        self, picked: Int[Tensor, " batch"], sites: Sequence[str], order: Int[Tensor, " row"] | None = None
-    ) -> Rows:
+    def clean(self, picked: Int[Tensor, " batch"], sites: Sequence[str]) -> Rows:
         """One clean pass: rows at the sites, whole streams to resume from, whole later activations, and the
-        log-probabilities of the kept rows, or of the first ones of their order."""
+        log-probabilities of the kept rows."""
         tokens, keep = self.tokens[picked], self.keep[picked]
-        known, resume = self.before(picked)
-        read = [site for site in (*sites, *self.streams, *self.later) if site not in known]
-        run, logs = judged_pass(
-            self.opened, tokens, keep, judged_rows(order, self.judged), read=read, resume=resume
-        )
-        seen = known | {site: run[site] for site in read}
+        before, resume = self.before(picked)
+        asked = [site for site in (*sites, *self.streams, *self.later) if site not in before]
+        run = self.opened.run(tokens, read=asked, resume=resume)
+        seen = before | {site: run[site] for site in asked}
         rows = {site: whole_precision(seen[site][keep].flatten(1)) for site in sites}
         whole = {full_name(site): seen[site] for site in (*self.streams, *self.later)}
-        ordered = {} if order is None else {"order": order}
-        return {"tokens": tokens, "keep": keep, "log_probabilities": logs, **ordered, **rows, **whole}
+        logs = whole_precision(run.output[keep]).log_softmax(-1)
+        return {"tokens": tokens, "keep": keep, "log_probabilities": logs, **rows, **whole}
 
     def before(self, picked: Int[Tensor, " batch"]) -> tuple[dict[str, Tensor], tuple[int, Tensor] | None]:
-        """The known stream by its site, and where a clean pass may begin with it."""
+        """The known stream of some sequences by its site, and where a clean pass begins with it."""
         begin = beginning(self.opened, self.sites)
         if self.known is None or begin is None:
             return {}, None
-        before = self.known[picked]
-        return {begin.site: before}, (begin.block, before)
+        rows = self.known[picked]
+        return {begin.site: rows}, (begin.block, rows)
 
     def sample(self, sites: Sequence[str]) -> Rows:
         """Rows of the first sequences, at most SAMPLE."""
         count = max(1, SAMPLE // self.each)
+        before, _ = self.before(torch.arange(min(count, len(self.tokens))))
+        if set(sites) <= set(before):
+            return {site: whole_precision(before[site][self.keep[:count]]) for site in sites}
         pairs = passes(self.tokens[:count], self.keep[:count])
         parts = [read_rows(self.opened, tokens, keep, sites, 0, 0) for tokens, keep in pairs]
         return {site: torch.cat([part[site] for part in parts]) for site in sites}
@@ -244,7 +231,7 @@ class TokenSource:
         return {"data": sha.hexdigest(), "model": self.opened.sha256}
 
 
-MADE = (TensorSource, TokenSource)  # sources that are there already
+MADE = (TensorSource, TokenSource)  # sources that need not be made
 
 
 def harvested(
@@ -367,8 +354,7 @@ def model_source(
     needs = [config.objective.needs for config in configs]
     if any(need.model for need in needs):
         later = sorted({site for need in needs for site in need.sites})
-        judged = max(need.judged for need in needs)
-        return TokenSource(model, tokens, names, keep, later, judged=judged)
+        return TokenSource(model, tokens, names, keep, later)
     return harvested(model, tokens, names, keep, max(need.scores for need in needs))
 
 

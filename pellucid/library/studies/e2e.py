@@ -12,11 +12,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 import pellucid
+from pellucid.compute import run_jobs
 from pellucid.dictionaries import Dictionary, TrainConfig, evaluate, train_suite
 from pellucid.dictionaries.geometry.matching import match_latents
 from pellucid.dictionaries.training.end_to_end import EndToEnd
 from pellucid.dictionaries.training.objectives import LOCAL, Objective
-from pellucid.findings import Finding, Kind, Measure, Reference, register, start
+from pellucid.findings import Array, Finding, Kind, Measure, Reference, from_bytes, register, start
+from pellucid.library.studies.e2e_agreement import AGREEMENT, agreement_measures
 from pellucid.library.studies.protocol import Conditions
 from pellucid.models import Model
 from pellucid.organisms import bard
@@ -106,16 +108,35 @@ Grid = Mapping[tuple[str, int, int], Trained]
 
 
 def run(conditions: Conditions) -> Iterator[Finding]:
-    """For each seed all dictionaries from one reading of the text, and one Finding for each claim."""
-    model = pellucid.open_model("organism:bard")
+    """For each seed one job with all dictionaries from one reading of the text; a Finding for each claim."""
     steps, n_features = (150, 512) if conditions.profile == "quick" else (1500, 2048)
+    jobs = {str(seed): (seed, steps, n_features) for seed in conditions.seeds}
+    found = run_jobs(
+        found_for,
+        jobs,
+        executor=conditions.executor,
+        progress=conditions.progress,
+        name="training local and end-to-end dictionaries",
+    )
     for seed in conditions.seeds:
-        grid = trained(model, seed, steps, n_features, conditions)
-        yield from (one.evaluation for one in grid.values())
-        yield from claims(grid, seed, steps)
+        yield from (from_bytes(one) for one in found[str(seed)])
 
 
-def trained(model: Model, seed: int, steps: int, n_features: int, conditions: Conditions) -> Grid:
+def found_for(seed: int, steps: int, n_features: int) -> list[bytes]:
+    """The evaluations of one seed's dictionaries and the Findings of the claims, as bytes.
+
+    Arguments:
+        seed: of the text, its order and the first weights.
+        steps: of every training.
+        n_features: latents of every dictionary.
+    """
+    model = pellucid.open_model("organism:bard", device="cpu")
+    grid = trained(model, seed, steps, n_features)
+    findings = [*(one.evaluation for one in grid.values()), *claims(model, grid, seed, steps)]
+    return [finding.to_bytes() for finding in findings]
+
+
+def trained(model: Model, seed: int, steps: int, n_features: int) -> Grid:
     """Every objective at every k, and at the middle one again from another seed."""
     keys = [(name, k, seed) for name in OBJECTIVES for k in KS]
     keys += [(name, MIDDLE, seed + OTHER) for name in OBJECTIVES]
@@ -127,7 +148,7 @@ def trained(model: Model, seed: int, steps: int, n_features: int, conditions: Co
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        made = train_suite((model, tokens), configs, progress=conditions.progress)
+        made = train_suite((model, tokens), configs)
         text = held_out()
         found = [evaluate(model, one, text, resamples=200, seed=seed) for one in made]
     finally:
@@ -149,7 +170,7 @@ def held_out(rows: int = 32) -> Int[Tensor, "batch pos"]:
     return torch.from_numpy(np.concatenate(parts)).long()
 
 
-def claims(grid: Grid, seed: int, steps: int) -> Iterator[Finding]:
+def claims(model: Model, grid: Grid, seed: int, steps: int) -> Iterator[Finding]:
     """One Finding for each claim."""
     middle = {name: grid[name, MIDDLE, seed] for name in OBJECTIVES}
     lines = {name: [grid[name, k, seed] for k in KS] for name in OBJECTIVES}
@@ -162,10 +183,17 @@ def claims(grid: Grid, seed: int, steps: int) -> Iterator[Finding]:
     yield claimed("C2", ALIVE, alive_measures(middle), list(middle.values()), settings)
     yield claimed("C3", PATH, path_measures(middle), list(middle.values()), settings)
     yield claimed("C4", SEEDS, seed_measures(cosines), list(middle.values()), settings)
+    kept, arrays = agreement_measures(model, {name: one.dictionary for name, one in middle.items()}, seed)
+    yield claimed("C5", AGREEMENT, kept, list(middle.values()), settings, arrays)
 
 
 def claimed(
-    claim: str, kind: Kind, measures: list[Measure], parents: Sequence[Trained], settings: Mapping[str, int]
+    claim: str,
+    kind: Kind,
+    measures: list[Measure],
+    parents: Sequence[Trained],
+    settings: Mapping[str, int],
+    arrays: Mapping[str, Array] | None = None,
 ) -> Finding:
     """The Finding of one claim."""
     first = parents[0].evaluation.provenance
@@ -178,7 +206,7 @@ def claimed(
         parents=[one.evaluation.id for one in parents],
         command="pellucid study run e2e-sae",
     )
-    return record.finding(kind, measures=measures)
+    return record.finding(kind, measures=measures, arrays=dict(arrays or {}))
 
 
 def active_measures(lines: Mapping[str, Sequence[Trained]]) -> list[Measure]:
