@@ -64,3 +64,10 @@ def test_what_predicts_no_tokens_is_not_evaluated(network, inputs):
     ) as caught:
         evaluate(network, sae, inputs)
     assert caught.value.code == "DI130"
+
+
+def test_a_checkpoint_folder_may_be_given_as_text(network, inputs, tmp_path):
+    config = TrainConfig(site="3", n_features=40, k=3, steps=4, batch=100, checkpoint_every=2)
+    made = train((network, inputs), config, checkpoint=str(tmp_path / "kept"))
+    assert made.sha256 == train((network, inputs), config, checkpoint=tmp_path / "kept").sha256
+    assert list((tmp_path / "kept").iterdir())

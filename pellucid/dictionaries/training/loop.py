@@ -24,7 +24,7 @@ def train(
     config: TrainConfig,
     *,
     progress: Progress = SILENT,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
     engine: Engine | None = None,
     start: Dictionary | None = None,
 ) -> Dictionary:
@@ -63,7 +63,7 @@ def train_suite(
     configs: Sequence[TrainConfig],
     *,
     progress: Progress = SILENT,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
     engine: Engine | None = None,
     starts: Sequence[Dictionary] | None = None,
 ) -> list[Dictionary]:
@@ -85,7 +85,7 @@ def train_suite(
     learners = [Learner(rows, config, engine, start) for config, start in zip(configs, begun, strict=True)]
     for number, learner in enumerate(learners):
         if checkpoint is not None:
-            learner.path = checkpoint / f"dictionary-{number}.safetensors"
+            learner.path = Path(checkpoint) / f"dictionary-{number}.safetensors"
             resume(learner.path, learner)
     with progress.task("training dictionaries", sum(config.steps for config in configs)) as task:
         for group in groups_of(learners):

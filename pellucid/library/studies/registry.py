@@ -52,7 +52,7 @@ STUDIES: tuple[Study, ...] = (
         key="e2e-sae",
         title="Local and end-to-end dictionaries at equal loss: active, alive, downstream path, seeds, cost",
         home="pellucid.library.studies.e2e:run",
-        claims=("C1", "C2", "C3", "C4"),
+        claims=("C1", "C2", "C3", "C4", "C5"),
     ),
     Study(
         key="llama-scope",
