@@ -50,7 +50,7 @@ STUDIES: tuple[Study, ...] = (
     ),
     Study(
         key="e2e-sae",
-        title="Local and end-to-end dictionaries at equal loss: active, alive, downstream path, seeds, agreement",
+        title="Local and end-to-end dictionaries at equal loss: active, alive, later path, seeds, agreement",
         home="pellucid.library.studies.e2e:run",
         claims=("C1", "C2", "C3", "C4", "C5"),
     ),
